@@ -1,0 +1,131 @@
+// Files that are either whole or not there: temporary name, fsync, rename, fsync of the folder.
+import { mkdir, mkdtemp, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { AppError } from './errors.js'
+
+/** Creates a folder only its owner can enter (0700), with parents. */
+export async function ensurePrivateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+}
+
+/**
+ * Writes a file so that a crash leaves the old one or the new one, never a part.
+ * @throws AppError `disk-full` (environment) when space runs out; the half-written temporary file is removed
+ */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  try {
+    await writeAndSync(temporary, data)
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } catch (cause) {
+    await rm(temporary, { force: true })
+    throw explainWriteError(path, cause)
+  }
+}
+
+/**
+ * Fills a folder beside `path` and renames it into place when `fill` is done. An existing folder at `path` is replaced.
+ * Files must be written with `writeAndSync` by the filler for them to survive power loss.
+ */
+export async function writeFolderAtomic(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+  const parent = dirname(resolve(path))
+  await mkdir(parent, { recursive: true })
+  const temporary = await mkdtemp(join(parent, `.${basename(path)}.tmp-`))
+  try {
+    await fill(temporary)
+    await syncFolder(temporary)
+    await replaceFolder(temporary, path)
+    await syncFolder(parent)
+  } catch (cause) {
+    await rm(temporary, { recursive: true, force: true })
+    throw explainWriteError(path, cause)
+  }
+}
+
+async function replaceFolder(from: string, to: string): Promise<void> {
+  const old = `${from}.old`
+  const existed = await exists(to)
+  if (existed) await rename(to, old)
+  await rename(from, to)
+  if (existed) await rm(old, { recursive: true, force: true })
+}
+
+/** Writes and fsyncs one file (no rename). */
+export async function writeAndSync(path: string, data: string | Uint8Array): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    await writeFile(file, data)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return // folders cannot be opened for fsync there
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+/** @throws AppError `disk-full` (environment) when fewer than `bytes` are free where `path` lies */
+export async function checkFreeSpace(path: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(path)
+  if (bavail * bsize >= bytes) return
+  throw diskFull(path, `${Math.ceil(bytes / 1e6)} MB needed, ${Math.floor((bavail * bsize) / 1e6)} MB free`)
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** @throws AppError `file-not-found` or `bad-json`, naming the file */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw fileNotFound(path, cause)
+  })
+  try {
+    return JSON.parse(text) as unknown
+  } catch (cause) {
+    throw new AppError('bad-json', {
+      where: path,
+      what: { en: `not valid JSON (${(cause as Error).message})`, ru: `это не JSON (${(cause as Error).message})` },
+      fix: { en: 'Mend the file or delete it to have it made anew', ru: 'Исправьте файл или удалите его, чтобы создать заново' },
+      cause,
+    })
+  }
+}
+
+export function fileNotFound(path: string, cause?: unknown): AppError {
+  return new AppError('file-not-found', {
+    where: path,
+    what: { en: 'there is no such file', ru: 'такого файла нет' },
+    fix: { en: 'Check the path', ru: 'Проверьте путь' },
+    cause,
+  })
+}
+
+function explainWriteError(path: string, cause: unknown): unknown {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code
+  return code === 'ENOSPC' || code === 'EDQUOT' ? diskFull(path, code, cause) : cause
+}
+
+function diskFull(path: string, detail: string, cause?: unknown): AppError {
+  return new AppError('disk-full', {
+    where: path,
+    kind: 'environment',
+    what: { en: `the disk is full (${detail})`, ru: `на диске нет места (${detail})` },
+    fix: {
+      en: 'Free some space and run the command again; nothing was damaged',
+      ru: 'Освободите место и повторите команду; ничего не испорчено',
+    },
+    cause,
+  })
+}

@@ -1,0 +1,56 @@
+// What training, evaluation and generation ask of a model: one micro-batch forward and backward, or one token more.
+import type { HostTensor } from '../graph/tensor.js'
+
+/** One micro-batch; every array is row-major [B, T] with its own ArrayBuffer. */
+export interface Batch {
+  readonly batch: number
+  readonly length: number
+  readonly ids: BigInt64Array
+  /** Token id that position t must predict, already shifted: labels[t] is the token after ids[t]; -100 does not count. */
+  readonly labels: BigInt64Array
+  /** Position inside its example, from 0. */
+  readonly positions: BigInt64Array
+  /** Example number inside the row, from 1; 0 is padding. A position sees only earlier positions of its own segment. */
+  readonly segments: BigInt64Array
+}
+
+/** A trained tensor; `data` and `gradient` are the live buffers, updated in place. */
+export interface Parameter {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+  readonly gradient: Float32Array
+  /** Whether weight decay applies (Hugging Face groups: not to biases and norms). */
+  readonly decay: boolean
+}
+
+export interface StepResult {
+  /** Sum of the counted positions' losses, in nats. */
+  readonly lossSum: number
+  /** Counted positions. */
+  readonly tokens: number
+}
+
+export interface TrainingStep {
+  readonly parameters: readonly Parameter[]
+  /** Forward and backward: overwrites each parameter's gradient with d(scale · lossSum)/dp. */
+  run(batch: Batch, scale: number): Promise<StepResult>
+  /** Forward only. */
+  evaluate(batch: Batch): Promise<StepResult>
+  close(): Promise<void>
+}
+
+/** Next-token logits with a key-value cache, one sequence. */
+export interface Decoder {
+  /** Tokens in the cache. */
+  readonly length: number
+  readonly capacity: number
+  /** Appends tokens and returns the logits [V] after the last one (a buffer reused by the next call). */
+  append(ids: ArrayLike<number>): Promise<Float32Array>
+  /** Forgets everything after the first `length` tokens. */
+  truncate(length: number): void
+  close(): Promise<void>
+}
+
+/** Tensors of a checkpoint by Hugging Face name. */
+export type Weights = Map<string, HostTensor>

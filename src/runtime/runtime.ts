@@ -1,0 +1,26 @@
+// The seam behind which native code runs graphs; a runtime is one file that fills this interface.
+import type { Graph } from '../graph/graph.js'
+import type { HostTensor } from '../graph/tensor.js'
+
+export interface Runtime {
+  /** e.g. `onnxruntime-cpu`. */
+  readonly name: string
+  readonly version: string
+  /** @throws AppError `runtime-compile` with the runtime's own words */
+  compile(graph: Graph, options?: CompileOptions): Promise<Program>
+}
+
+export interface CompileOptions {
+  /** Worker threads inside one operation; default: all cores. */
+  readonly threads?: number
+}
+
+/** A compiled graph. Buffers given to `run` stay alive until `close`. */
+export interface Program {
+  /**
+   * Runs once. `feeds` has every graph input by name; results are written in place into the arrays of `results`
+   * (every graph output by name). An array may stand in both: then it is updated in place where the runtime allows it.
+   */
+  run(feeds: Readonly<Record<string, HostTensor>>, results: Readonly<Record<string, HostTensor>>): Promise<void>
+  close(): Promise<void>
+}
