@@ -3,6 +3,9 @@ import { mkdir, mkdtemp, open, readFile, rename, rm, stat, statfs, writeFile } f
 import { basename, dirname, join, resolve } from 'node:path'
 import { AppError } from './errors.js'
 
+/** What a file is written from; pieces are written in order, so that a big file need not be in memory at once. */
+type FileData = string | Uint8Array | Iterable<Uint8Array>
+
 /** Creates a folder only its owner can enter (0700), with parents. */
 export async function ensurePrivateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 })
@@ -12,7 +15,7 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
  * Writes a file so that a crash leaves the old one or the new one, never a part.
  * @throws AppError `disk-full` (environment) when space runs out; the half-written temporary file is removed
  */
-export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+export async function writeFileAtomic(path: string, data: FileData): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
   try {
     await writeAndSync(temporary, data)
@@ -52,7 +55,7 @@ async function replaceFolder(from: string, to: string): Promise<void> {
 }
 
 /** Writes and fsyncs one file (no rename). */
-export async function writeAndSync(path: string, data: string | Uint8Array): Promise<void> {
+export async function writeAndSync(path: string, data: FileData): Promise<void> {
   const file = await open(path, 'w')
   try {
     await writeFile(file, data)
@@ -97,7 +100,10 @@ export async function readJson(path: string): Promise<unknown> {
     throw new AppError('bad-json', {
       where: path,
       what: { en: `not valid JSON (${(cause as Error).message})`, ru: `это не JSON (${(cause as Error).message})` },
-      fix: { en: 'Mend the file or delete it to have it made anew', ru: 'Исправьте файл или удалите его, чтобы создать заново' },
+      fix: {
+        en: 'Mend the file or delete it to have it made anew',
+        ru: 'Исправьте файл или удалите его, чтобы создать заново',
+      },
       cause,
     })
   }

@@ -8,7 +8,11 @@ import { nearestName } from './nearest.js'
  * @param where file or option the value came from
  * @throws AppError `bad-setting` with the key's path, the value received and what is expected
  */
-export function parseSettings<Schema extends z.ZodType>(schema: Schema, value: unknown, where: string): z.output<Schema> {
+export function parseSettings<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  where: string,
+): z.output<Schema> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   throw explainIssue(schema, value, result.error.issues[0], where)
@@ -18,7 +22,9 @@ function explainIssue(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') return explainUnknownKey(schema, path, issue.keys[0], where)
   const key = path.join('.') || '(root)'
-  const got = JSON.stringify(path.reduce<unknown>((inner, k) => (inner as Record<string, unknown> | undefined)?.[k], value))
+  const got = JSON.stringify(
+    path.reduce<unknown>((inner, k) => (inner as Record<string, unknown> | undefined)?.[k], value),
+  )
   return new AppError('bad-setting', {
     where: `${where}, key ${key}`,
     what: { en: `${issue.message}; received ${got}`, ru: `недопустимое значение ${got} (${issue.message})` },

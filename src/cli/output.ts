@@ -1,0 +1,35 @@
+// Where commands speak: plain text for people, JSON lines for programs, nothing but results with --quiet.
+import type { Lang, Text } from '../base/errors.js'
+import type { Output } from './command.js'
+
+export interface OutputOptions {
+  readonly lang: Lang
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly stdout: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream
+}
+
+export function createOutput({ lang, json, quiet, stdout, stderr }: OutputOptions): Output {
+  const event = (data: unknown): void => void stdout.write(JSON.stringify(data) + '\n')
+  return {
+    json,
+    say(text) {
+      if (json) event({ event: 'message', text: text[lang] })
+      else if (!quiet) stdout.write(text[lang] + '\n')
+    },
+    result(text, data) {
+      if (json) event({ event: 'result', data })
+      else stdout.write(text[lang] + '\n')
+    },
+    warn(text) {
+      if (json) event({ event: 'warning', text: text[lang] })
+      else stderr.write(warningLabel[lang] + text[lang] + '\n')
+    },
+    write(text) {
+      stdout.write(text)
+    },
+  }
+}
+
+const warningLabel: Text = { en: 'Warning: ', ru: 'Внимание: ' }

@@ -1,0 +1,110 @@
+// Draws progress: a bar on a terminal, a plain line every few seconds elsewhere, JSON events with --json, nothing with --quiet.
+import { SingleBar } from 'cli-progress'
+import type { Lang, Text } from '../base/errors.js'
+import type { OnProgress, Progress } from '../base/progress.js'
+
+export interface ProgressOptions {
+  readonly lang: Lang
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly stream: NodeJS.WriteStream
+  readonly stdout: NodeJS.WritableStream
+  readonly now?: () => number
+}
+
+export interface ProgressView {
+  readonly onProgress: OnProgress
+  /** Ends the current bar or line, so that other text can follow. */
+  stop(): void
+}
+
+const plainIntervalMs = 5000
+
+/** Names of stages as people read them. */
+export const stageNames: Readonly<Record<string, Text>> = {
+  read: { en: 'Reading', ru: 'Чтение' },
+  clean: { en: 'Cleaning', ru: 'Очистка' },
+  characters: { en: 'Characters', ru: 'Персонажи' },
+  dialogue: { en: 'Dialogue', ru: 'Диалоги' },
+  rewrite: { en: 'Rewriting', ru: 'Переписывание' },
+  dataset: { en: 'Dataset', ru: 'Набор данных' },
+  tokenizer: { en: 'Tokenizer', ru: 'Токенизатор' },
+  train: { en: 'Training', ru: 'Обучение' },
+  evaluate: { en: 'Evaluation', ru: 'Оценка' },
+}
+
+export function createProgressView(options: ProgressOptions): ProgressView {
+  if (options.quiet) return { onProgress: () => undefined, stop: () => undefined }
+  if (options.json) {
+    const write = (progress: Progress): void =>
+      void options.stdout.write(JSON.stringify({ event: 'progress', ...progress }) + '\n')
+    return { onProgress: write, stop: () => undefined }
+  }
+  return options.stream.isTTY ? createBar(options) : createPlainLines(options)
+}
+
+function createBar({ lang, stream }: ProgressOptions): ProgressView {
+  let bar: SingleBar | undefined
+  let stage = ''
+  const stop = (): void => {
+    bar?.stop()
+    bar = undefined
+    stage = ''
+  }
+  const start = (progress: Progress): SingleBar => {
+    stop()
+    stage = progress.stage
+    const format = '{title} {bar} {value}/{total} {eta_formatted} {note}'
+    const created = new SingleBar({ format, stream, hideCursor: true, barsize: 24, etaBuffer: 20, linewrap: false })
+    created.start(progress.total ?? 1, 0, { title: title(progress.stage, lang), note: '' })
+    return created
+  }
+  const onProgress: OnProgress = progress => {
+    if (progress.stage !== stage || !bar) bar = start(progress)
+    if (progress.total !== undefined) bar.setTotal(progress.total)
+    bar.update(progress.done, { note: progress.note ?? '' })
+    if (progress.total !== undefined && progress.done >= progress.total) stop()
+  }
+  return { onProgress, stop }
+}
+
+function createPlainLines({ lang, stream, now = Date.now }: ProgressOptions): ProgressView {
+  let stage = ''
+  let started = 0
+  let last = 0
+  const onProgress: OnProgress = progress => {
+    const time = now()
+    const fresh = progress.stage !== stage
+    if (fresh) [stage, started] = [progress.stage, time]
+    const finished = progress.total !== undefined && progress.done >= progress.total
+    if (!fresh && !finished && time - last < plainIntervalMs) return
+    last = time
+    stream.write(plainLine(progress, time - started, lang) + '\n')
+    if (finished) stage = ''
+  }
+  return { onProgress, stop: () => undefined }
+}
+
+/** One line: what, how far, rate, time left. */
+function plainLine(progress: Progress, elapsedMs: number, lang: Lang): string {
+  const { done, total, unit, note } = progress
+  const seconds = elapsedMs / 1000
+  const rate = seconds > 0.5 && done > 0 ? done / seconds : undefined
+  const parts = [`${title(progress.stage, lang)}: ${done}${total === undefined ? '' : `/${total}`} ${unit}`]
+  if (rate !== undefined) parts.push(`${rate.toFixed(rate < 10 ? 1 : 0)}/s`)
+  if (rate !== undefined && total !== undefined && done < total) parts.push(timeLeft((total - done) / rate)[lang])
+  if (note) parts.push(note)
+  return parts.join(', ')
+}
+
+function timeLeft(seconds: number): Text {
+  const text =
+    seconds < 90
+      ? [`${Math.ceil(seconds)} s`, `${Math.ceil(seconds)} с`]
+      : [`${Math.ceil(seconds / 60)} min`, `${Math.ceil(seconds / 60)} мин`]
+  return { en: `${text[0]} left`, ru: `осталось ${text[1]}` }
+}
+
+function title(stage: string, lang: Lang): string {
+  return stageNames[stage]?.[lang] ?? stage
+}

@@ -1,0 +1,120 @@
+// The plan of a project, dvoynik.json: what is read, who is who, and the options of every stage.
+import { join } from 'node:path'
+import { z } from 'zod'
+import { AppError } from '../base/errors.js'
+import { exists, readJson, writeFileAtomic } from '../base/files.js'
+import { parseSettings } from '../base/settings.js'
+
+const lora = z.strictObject({
+  kind: z.literal('lora'),
+  rank: z.int().min(1).max(512).default(16),
+  alpha: z.number().positive().default(32),
+  rankStabilized: z.boolean().default(false),
+  targets: z.union([z.literal('all-linear'), z.array(z.string()).min(1)]).default('all-linear'),
+})
+const full = z.strictObject({ kind: z.literal('full'), freeze: z.array(z.string()).default([]) })
+
+/** One source file inside the project's `sources/` folder. */
+const source = z.strictObject({ file: z.string().min(1), encoding: z.string().optional() })
+
+const dataset = z.strictObject({
+  copies: z
+    .array(z.enum(['original', 'me', 'ti']))
+    .min(1)
+    .default(['original', 'me', 'ti']),
+  /** `all`: every line is learnt, as TiMe does; `own`: only the character's replies. */
+  learn: z.enum(['all', 'own']).default('all'),
+  maxChars: z.int().min(100).default(1500),
+  minChars: z.int().min(0).default(20),
+  blacklist: z.array(z.string()).default([]),
+})
+
+const tokenizer = z.strictObject({
+  add: z.array(z.string().min(1)).default(['<char>']),
+})
+
+const train = z.strictObject({
+  /** `pocket-ru` or a folder with config.json and model.safetensors. */
+  base: z.string().default('pocket-ru'),
+  method: z.discriminatedUnion('kind', [lora, full]).default(lora.parse({ kind: 'lora' })),
+  optimizer: z.enum(['adamw', 'sgd']).default('adamw'),
+  learningRate: z.number().positive().default(2e-3),
+  weightDecay: z.number().min(0).default(0.03),
+  schedule: z.enum(['constant', 'constant-with-warmup', 'linear', 'cosine']).default('cosine'),
+  /** Share of the steps spent warming up. */
+  warmup: z.number().min(0).max(1).default(0.03),
+  epochs: z.number().positive().default(3),
+  /** Fixed number of optimizer steps; wins over `epochs`. */
+  steps: z.int().min(1).optional(),
+  batch: z.int().min(1).default(4),
+  accumulate: z.int().min(1).default(1),
+  length: z.int().min(16).default(256),
+  clip: z.number().positive().default(1),
+  saveEvery: z.int().min(1).default(500),
+  saveTotalLimit: z.int().min(1).default(2),
+  evaluateEvery: z.int().min(1).default(50),
+  seed: z.int().default(20261122),
+})
+
+const chat = z.strictObject({
+  temperature: z.number().min(0).default(0.8),
+  topK: z.int().min(0).default(40),
+  topP: z.number().min(0).max(1).default(0.95),
+  minP: z.number().min(0).max(1).default(0),
+  repetitionPenalty: z.number().min(1).default(1.1),
+  maxTokens: z.int().min(1).default(80),
+  seed: z.int().default(1),
+})
+
+export const planSchema = z.strictObject({
+  $schema: z.string().optional(),
+  name: z.string().min(1),
+  sources: z.array(source).default([]),
+  /** Name of the character to become: any of the names in dictionaries/people.txt. */
+  focus: z.string().optional(),
+  dataset: dataset.prefault({}),
+  tokenizer: tokenizer.prefault({}),
+  train: train.prefault({}),
+  chat: chat.prefault({}),
+})
+
+export type Plan = z.output<typeof planSchema>
+
+export const planFile = 'dvoynik.json'
+
+/** A complete plan with every default filled in. */
+export function createPlan(name: string): Plan {
+  return planSchema.parse({ name })
+}
+
+/**
+ * Reads `dvoynik.json` of a project folder.
+ * @throws AppError `no-project`, `bad-json`, `unknown-key` (with the nearest known key) or `bad-setting`
+ */
+export async function readPlan(folder: string): Promise<Plan> {
+  const path = join(folder, planFile)
+  if (!(await exists(path)))
+    throw new AppError('no-project', {
+      where: folder,
+      kind: 'usage',
+      what: {
+        en: `no ${planFile} here: this is not a project folder`,
+        ru: `здесь нет ${planFile}: это не папка проекта`,
+      },
+      fix: {
+        en: 'Run `dvoynik init NAME` and go into the folder',
+        ru: 'Выполните `dvoynik init ИМЯ` и перейдите в папку',
+      },
+    })
+  return parseSettings(planSchema, await readJson(path), path)
+}
+
+/** Writes the plan back, whole, with its defaults visible so that they can be edited. */
+export async function writePlan(folder: string, plan: Plan): Promise<void> {
+  await writeFileAtomic(join(folder, planFile), JSON.stringify(plan, null, 2) + '\n')
+}
+
+/** JSON Schema of the plan, shipped as assets/plan.schema.json. */
+export function planJsonSchema(): unknown {
+  return z.toJSONSchema(planSchema, { io: 'input' })
+}
