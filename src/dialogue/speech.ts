@@ -1,0 +1,197 @@
+// One paragraph of Russian prose → its speech, the author's remarks and narration, with the rule behind every border.
+import { decideDash, type Dash } from './borders.js'
+import { findDashes, findQuotes, sentenceEnds, type DashMark, type QuoteMark } from './marks.js'
+import { decideQuote, type Quotation } from './quotes.js'
+import type { Segment } from './scene.js'
+import { isPastVerb, isSayingVerb, looksPresent } from './verbs.js'
+import { listWords, type Word } from './words.js'
+
+/** One decision of the splitter, for `explain`. */
+export interface SpeechDecision {
+  /** Offset of the dash or quotation mark. */
+  readonly at: number
+  readonly mark: 'dash' | 'quote'
+  readonly rule: string
+  readonly verdict: 'border' | 'inner' | 'speech' | 'not-speech'
+}
+
+interface Piece {
+  readonly kind: 'speech' | 'author'
+  readonly start: number
+  readonly end: number
+  /** How the piece was entered: the paragraph's start, a dash, or the mark of a quotation. */
+  readonly by: 'start' | 'dash' | 'quote'
+}
+
+/** Splits one paragraph. Segments stand in order, do not overlap, and leave out only dashes, quotation marks and spaces between them. */
+export function splitSpeech(text: string): Segment[] {
+  return segmentPieces(text, walkParagraph(text).pieces)
+}
+
+/** The decisions behind `splitSpeech`, in order of their offsets. */
+export function explainSpeech(text: string): SpeechDecision[] {
+  return walkParagraph(text).decisions
+}
+
+interface Walk {
+  readonly text: string
+  readonly dashes: readonly DashMark[]
+  readonly quotes: readonly QuoteMark[]
+  readonly pieces: Piece[]
+  readonly decisions: SpeechDecision[]
+}
+
+function walkParagraph(text: string): Walk {
+  const walk: Walk = { text, dashes: findDashes(text), quotes: findQuotes(text), pieces: [], decisions: [] }
+  const opening = /^[\s\u00a0]*(?:[—–―‒]+|-+)[\s\u00a0]*/u.exec(text)
+  const start = opening?.[0].length ?? 0
+  const speaks = opening !== null && opensReply(listWords(text, start))
+  if (opening) {
+    const rule = speaks ? 'opening-dash' : 'opening-remark'
+    walk.decisions.push({ at: 0, mark: 'dash', rule, verdict: speaks ? 'border' : 'inner' })
+  }
+  walkRange(walk, start, text.length, speaks ? 'speech' : 'author')
+  return walk
+}
+
+/** A paragraph cut inside a reply may begin with the author's «— сказал он». */
+const opensReply = (words: readonly Word[]) =>
+  words.length === 0 ||
+  words[0].capital ||
+  !isSayingVerb(words[0].key) ||
+  !/^(?:он|она|они|я)$/u.test(words[1]?.key ?? '')
+
+function walkRange(walk: Walk, start: number, end: number, first: Piece['kind']): void {
+  const marks = [...walk.dashes, ...walk.quotes].sort((a, b) => a.start - b.start)
+  let here: Piece = { kind: first, start, end, by: 'start' }
+  let inReply = first === 'speech'
+  let skipTo = start
+  for (const mark of marks) {
+    if (mark.start < skipTo || (mark.start < start && mark.kind === 'dash') || mark.end > end || mark.start < start)
+      continue
+    if (mark.kind === 'quote') {
+      skipTo = mark.end
+      if (here.kind === 'speech' || !judgeQuote(walk, mark, here, inReply)) continue
+      if (mark.start > here.start) walk.pieces.push({ ...here, end: mark.start })
+      walkQuote(walk, mark)
+      here = { kind: 'author', start: mark.end, end, by: 'quote' }
+      inReply = true
+    } else if (judgeDash(walk, mark, here, end, inReply)) {
+      walk.pieces.push({ ...here, end: mark.start })
+      here = { kind: here.kind === 'speech' ? 'author' : 'speech', start: mark.end, end, by: 'dash' }
+      inReply = true
+    }
+  }
+  if (here.start < end) walk.pieces.push({ ...here, end })
+}
+
+/** A reply inside quotation marks is walked like one after a dash: the author may interrupt it («Эх, — думал я, — …»). */
+function walkQuote(walk: Walk, mark: QuoteMark): void {
+  const inner: Walk = { ...walk, quotes: [], pieces: [] }
+  walkRange(inner, mark.inner, mark.innerEnd, 'speech')
+  walk.pieces.push(...inner.pieces.map((piece, i): Piece => (i === 0 ? { ...piece, by: 'quote' } : piece)))
+}
+
+function judgeDash(walk: Walk, mark: DashMark, here: Piece, end: number, inReply: boolean): boolean {
+  const { rule, border } = decideDash(describeDash(walk, mark, here, end, inReply))
+  walk.decisions.push({ at: mark.start, mark: 'dash', rule, verdict: border ? 'border' : 'inner' })
+  return border
+}
+
+function judgeQuote(walk: Walk, mark: QuoteMark, here: Piece, inReply: boolean): boolean {
+  const { rule, speech } = decideQuote(describeQuote(walk, mark, here, inReply))
+  walk.decisions.push({ at: mark.start, mark: 'quote', rule, verdict: speech ? 'speech' : 'not-speech' })
+  return speech
+}
+
+function describeDash({ text, dashes }: Walk, mark: DashMark, here: Piece, end: number, inReply: boolean): Dash {
+  const stretch = readStretch(text, dashes, mark.end, end)
+  const remark = text.slice(here.start, mark.start)
+  const remarkWords = here.kind === 'author' ? listWords(remark) : []
+  return {
+    state: here.kind,
+    before: lastCharacter(text.slice(here.start, mark.start).replace(/[\s»”"“)]+$/u, '')),
+    ...stretch,
+    remark: {
+      saying: remarkWords.some(word => isSayingVerb(word.key)),
+      predicate: remarkWords.some(word => isSayingVerb(word.key) || isPastVerb(word.key) || looksPresent(word.key)),
+      sentences: here.kind === 'author' ? sentenceEnds(remark, 0, remark.length).length + 1 : 0,
+    },
+    inReply,
+    quoteAfter: /^[«„"“]/u.test(text.slice(mark.end)),
+  }
+}
+
+/** Words from `start` to the end of the sentence or the next dash, whichever comes first. */
+function readStretch(text: string, dashes: readonly DashMark[], start: number, end: number) {
+  const dash = dashes.find(other => other.start >= start && /[,.!?…;:»”"“]\s*$/u.test(text.slice(start, other.start)))
+  const limit = Math.min(dash?.start ?? end, end)
+  const stop = sentenceEnds(text, start, limit)[0] ?? limit
+  const after = listWords(text, start, stop)
+  const comma = text.slice(start, stop).search(/[,:;]/u)
+  const clause = comma < 0 ? after.length : after.filter(word => word.end <= start + comma).length
+  return { after, clause, afterEnds: lastCharacter(text.slice(start, stop).replace(/[\s»”"“)]+$/u, '')) }
+}
+
+function describeQuote(walk: Walk, mark: QuoteMark, here: Piece, inReply: boolean): Quotation {
+  const { text } = walk
+  const lead = text.slice(here.start, mark.start)
+  const leadStart = here.start + (sentenceEnds(text, here.start, mark.start).at(-1) ?? here.start) - here.start
+  const inner = text.slice(mark.inner, mark.innerEnd)
+  const after = text.slice(mark.end).trimStart()
+  const behind = /^[.,;:!?…\s\u00a0]*(?:[—–―‒]+|-+)?[\s\u00a0]*/u.exec(text.slice(mark.end))![0]
+  const before = lastCharacter(lead.trimEnd())
+  return {
+    before,
+    lead: listWords(text, leadStart, mark.start),
+    opensSentence: before === '' || /[.!?…]/u.test(before) || (here.by === 'quote' && !/\p{L}/u.test(lead)),
+    words: listWords(inner),
+    innerEnd: lastCharacter(inner.trimEnd()),
+    hasStop: /[.!?…](?:\s|$)/u.test(inner),
+    after,
+    tail: readStretch(text, walk.dashes, mark.end + behind.length, text.length).after,
+    clause: readStretch(text, walk.dashes, mark.end + behind.length, text.length).clause,
+    afterDash: /[—–―‒-]\s*$/u.test(behind),
+    inReply,
+  }
+}
+
+const lastCharacter = (text: string) => text.at(-1) ?? ''
+
+function segmentPieces(text: string, pieces: readonly Piece[]): Segment[] {
+  const spoken = pieces.some(piece => piece.kind === 'speech')
+  return pieces.flatMap((piece, i) => {
+    if (piece.kind === 'speech') return cutSegment('speech', text, piece.start, piece.end)
+    if (!spoken) return cutSegment('narration', text, piece.start, piece.end)
+    return splitAuthor(text, piece, pieces[i - 1], pieces[i + 1])
+  })
+}
+
+/** The sentence that touches a reply is a remark; further sentences of the author are narration. */
+function splitAuthor(text: string, piece: Piece, previous: Piece | undefined, next: Piece | undefined): Segment[] {
+  const afterReply = previous?.kind === 'speech'
+  const interrupts = afterReply && next?.kind === 'speech' && piece.by === 'dash' && next.by === 'dash'
+  if (interrupts) return cutSegment('remark', text, piece.start, piece.end)
+  const ends = [...sentenceEnds(text, piece.start, piece.end), piece.end]
+  const firstEnd = afterReply && continuesReply(text, piece) ? ends[0] : piece.start
+  const lead = next?.kind === 'speech' && /[:,—–-]\s*$/u.test(text.slice(piece.start, piece.end))
+  const lastStart = lead ? Math.max(ends.at(-2) ?? piece.start, firstEnd) : piece.end
+  return [
+    ...cutSegment('remark', text, piece.start, firstEnd),
+    ...cutSegment('narration', text, firstEnd, lastStart),
+    ...cutSegment('remark', text, lastStart, piece.end),
+  ]
+}
+
+const continuesReply = (text: string, piece: Piece) =>
+  piece.by === 'dash' || /^[\s\u00a0,.!?…;]*(?:[—–―‒-]|\p{Ll})/u.test(text.slice(piece.start, piece.end))
+
+/** The segment without spaces and dashes at its edges (and without stops left over in front); none when no letter or digit remains. */
+function cutSegment(kind: Segment['kind'], text: string, start: number, end: number): Segment[] {
+  const raw = text.slice(start, end)
+  const front = (kind === 'speech' ? /^[\s\u00a0—–―‒]*/u : /^[\s\u00a0—–―‒\-,.;:!?…»”"“)]*/u).exec(raw)![0].length
+  const back = /[\s\u00a0—–―‒]*$/u.exec(raw)![0].length
+  if (front + back >= raw.length || !/[\p{L}\p{N}]/u.test(raw)) return []
+  const cut = { start: start + front, end: end - back }
+  return [{ kind, text: text.slice(cut.start, cut.end), ...cut }]
+}
