@@ -7,6 +7,7 @@ import { nearestName } from '../base/nearest.js'
 import type { OnProgress } from '../base/progress.js'
 import type { Staged } from '../base/report.js'
 import type { Document } from './document.js'
+import { readFb2, readFb2Zip } from './fb2.js'
 import { readTextFile, type ReadOptions } from './text-file.js'
 
 export interface ReadDocumentOptions extends ReadOptions {
@@ -36,6 +37,9 @@ const notBook: Text = {
 const formats: Readonly<Record<string, Format>> = {
   '.txt': { read: readTextFile },
   '.text': { read: readTextFile },
+  '.fb2': { read: readFb2 },
+  '.fb2.zip': { read: readFb2Zip },
+  '.zip': { read: readFb2Zip },
   '.epub': { refuse: convert },
   '.mobi': { refuse: convert },
   '.azw': { refuse: convert },
@@ -54,7 +58,7 @@ const formats: Readonly<Record<string, Format>> = {
 }
 
 /**
- * Reads a book: `.txt`, `.fb2`, `.fb2.zip`. A file without an extension is read by its content.
+ * Reads a book: `.txt`, `.fb2`, `.fb2.zip`. A file with another extension is read by its content.
  * @throws AppError `file-not-found` (with the nearest name in that folder), `not-a-file`, `file-too-large`,
  * `unknown-format`, and those of the reader
  */
@@ -71,7 +75,13 @@ export async function readDocument(path: string, options: ReadDocumentOptions = 
 
 function findFormat(path: string): Format {
   const extension = /\.fb2\.zip$/iu.test(path) ? '.fb2.zip' : extname(path).toLowerCase()
-  return formats[extension] ?? { read: readTextFile }
+  return formats[extension] ?? { read: readByContent }
+}
+
+/** For an unknown extension: XML is tried as FictionBook, the rest as text. */
+function readByContent(bytes: Uint8Array, file: string, options: ReadOptions): Staged<Document> {
+  const head = Buffer.from(bytes.subarray(0, 1024)).toString('latin1')
+  return /<FictionBook/u.test(head) ? readFb2(bytes, file, options) : readTextFile(bytes, file, options)
 }
 
 async function checkFile(path: string): Promise<void> {
