@@ -1,0 +1,41 @@
+// Several micro-batches to the gradient of one big batch: the mean over all their counted tokens.
+import type { Batch, StepResult, TrainingStep } from '../model/step.js'
+
+/** Sums live as long as their step, so that each optimizer step reuses them. */
+const sums = new WeakMap<TrainingStep, readonly Float32Array[]>()
+
+/**
+ * Runs every micro-batch and leaves in the parameters' gradients that of the mean loss over all counted tokens, as one big
+ * batch would. Lets other events in between micro-batches, so that Ctrl-C arrives.
+ */
+export async function runMicroBatches(step: TrainingStep, batches: readonly Batch[]): Promise<StepResult> {
+  const total = batches.reduce((sum, batch) => sum + countLabels(batch), 0)
+  const scale = 1 / Math.max(1, total)
+  let lossSum = 0
+  let tokens = 0
+  for (const [i, batch] of batches.entries()) {
+    const result = await step.run(batch, scale)
+    lossSum += result.lossSum
+    tokens += result.tokens
+    if (batches.length > 1) accumulate(step, i, batches.length)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  return { lossSum, tokens }
+}
+
+// `run` overwrites the gradients, so they are kept aside until the last micro-batch, which takes the sum back.
+function accumulate(step: TrainingStep, index: number, count: number): void {
+  let buffers = sums.get(step)
+  if (!buffers) sums.set(step, (buffers = step.parameters.map(({ gradient }) => new Float32Array(gradient.length))))
+  step.parameters.forEach(({ gradient }, i) => {
+    if (index === 0) return buffers[i].set(gradient)
+    const [from, to] = index === count - 1 ? [buffers[i], gradient] : [gradient, buffers[i]]
+    for (let j = 0; j < to.length; j++) to[j] += from[j]
+  })
+}
+
+function countLabels({ labels }: Batch): number {
+  let count = 0
+  for (const label of labels) if (label >= 0n) count++
+  return count
+}

@@ -1,0 +1,270 @@
+// The training loop: micro-batches → accumulated gradients → clipped update → log, evaluation, samples, checkpoints.
+import { join } from 'node:path'
+import { ensurePrivateFolder } from '../base/files.js'
+import type { Text } from '../base/errors.js'
+import type { WorkOptions } from '../base/progress.js'
+import type { TrainingStep } from '../model/step.js'
+import type { BatchSource } from './batches.js'
+import { evaluateBatches, type Evaluation } from './bits-per-byte.js'
+import { findCheckpoint, loadCheckpoint, removeLeftovers, saveCheckpoint, type RunIdentity } from './checkpoint.js'
+import { runMicroBatches } from './accumulation.js'
+import { clipFactor, gradientNorm, type Optimizer } from './optimizer.js'
+import { openRunLog, readRunLog, type RunLog } from './run-log.js'
+import { learningRateAt, warmupStepsOf, type ScheduleName } from './schedule.js'
+import { badTrainSetting, interrupted, lossNotFinite } from './loop-errors.js'
+
+export interface TrainSettings {
+  readonly learningRate: number
+  readonly schedule: ScheduleName
+  /** Share of the steps spent warming up. Default 0. */
+  readonly warmup?: number
+  /** Share of the learning rate that cosine ends with. Default 0. */
+  readonly minimum?: number
+  /** Passes over the data, fractions allowed; one of `epochs` and `steps` must be given, `steps` wins. */
+  readonly epochs?: number
+  readonly steps?: number
+  /** Micro-batches of one step. Default 1. */
+  readonly accumulate?: number
+  /** Largest global gradient norm. Default: none. */
+  readonly clip?: number
+  /** Steps between checkpoints; one is always written at the end. Default 500. */
+  readonly saveEvery?: number
+  /** Checkpoints kept. Default 2. */
+  readonly saveTotalLimit?: number
+  /** Steps between evaluations on held-out batches; also before the first and after the last step. Default 50. */
+  readonly evaluateEvery?: number
+  /** Steps between samples, and after the last step. Default: as evaluateEvery. */
+  readonly sampleEvery?: number
+}
+
+export interface TrainHooks {
+  /** Texts for the log, from the model as it is now; must be a pure function of the weights for resumed logs to be equal. */
+  readonly sample?: (step: number) => Promise<readonly { readonly prompt: string; readonly text: string }[]>
+  /** A damaged checkpoint that was passed over. */
+  readonly onWarning?: (warning: Text) => void
+}
+
+export interface TrainRun extends WorkOptions {
+  readonly step: TrainingStep
+  readonly optimizer: Optimizer
+  readonly source: BatchSource
+  readonly heldOut?: BatchSource
+  readonly settings: TrainSettings
+  /** Receives events.jsonl and checkpoints/; a folder with checkpoints is continued. */
+  readonly folder: string
+  readonly hooks?: TrainHooks
+  /** Other facts that a continued run must share: base model, tokenizer, runtime and precision. */
+  readonly identity?: RunIdentity
+}
+
+export interface TrainResult {
+  readonly steps: number
+  /** Step the run was continued from; 0 when it was new. */
+  readonly resumedFrom: number
+  /** Mean loss of the last step; undefined when the run was already complete. */
+  readonly lossNats?: number
+  /** Held-out evaluation after the last step, when it was made in this call. */
+  readonly evaluation?: Evaluation
+  /** The checkpoint after the last step. */
+  readonly checkpoint: string
+}
+
+/** What the settings come to for this data. */
+interface Plan {
+  readonly steps: number
+  readonly stepsPerEpoch: number
+  readonly accumulate: number
+  readonly rateAt: (step: number) => number
+  readonly saveEvery: number
+  readonly keep: number
+  readonly evaluateEvery: number
+  readonly sampleEvery: number
+}
+
+interface Session {
+  readonly run: TrainRun
+  readonly plan: Plan
+  readonly log: RunLog
+  readonly identity: RunIdentity
+  readonly checkpoints: string
+}
+
+/**
+ * Trains until the planned number of steps, continuing from the folder's last good checkpoint. A continued run is bit-equal
+ * to an unbroken one: weights, moments and log (timings aside).
+ * @throws AppError `interrupted` after saving, when the signal was aborted; `loss-not-finite` naming step and examples;
+ * `other-settings`, `checkpoint-model`, `no-good-checkpoint`; `bad-train-setting`; `disk-full`
+ */
+export async function trainModel(run: TrainRun): Promise<TrainResult> {
+  const plan = planRun(run)
+  const identity = identityOf(run, plan)
+  const checkpoints = join(run.folder, 'checkpoints')
+  await ensurePrivateFolder(run.folder)
+  await removeLeftovers(checkpoints)
+  const found = await findCheckpoint(checkpoints, run.hooks?.onWarning)
+  if (found) await loadCheckpoint(found, identity, run.optimizer)
+  const resumedFrom = found?.state.step ?? 0
+  const logPath = join(run.folder, 'events.jsonl')
+  const log = await openRunLog(logPath, found ? resumedFrom : -1)
+  try {
+    const session: Session = { run, plan, log, identity, checkpoints }
+    if (!found) await log.append(startEvent(run, plan))
+    const logged = (await readRunLog(logPath)).some(
+      ({ event, step }) => step === resumedFrom && event !== 'step' && event !== 'start',
+    )
+    // An interrupted step saves before its evaluation; it is made up for here.
+    const evaluation = logged ? undefined : await lookAtModel(session, resumedFrom)
+    const result = await takeSteps(session, resumedFrom)
+    return { evaluation, ...result, steps: plan.steps, resumedFrom, checkpoint: result.checkpoint ?? found!.path }
+  } finally {
+    await log.close()
+  }
+}
+
+async function takeSteps(
+  session: Session,
+  first: number,
+): Promise<{ lossNats?: number; evaluation?: Evaluation; checkpoint?: string }> {
+  const { run, plan, log } = session
+  let lossNats: number | undefined
+  let evaluation: Evaluation | undefined
+  let checkpoint: string | undefined
+  for (let step = first; step < plan.steps; step++) {
+    lossNats = await takeStep(session, step)
+    const done = step + 1
+    const aborted = run.signal?.aborted === true
+    if (!aborted) evaluation = await lookAtModel(session, done)
+    if (aborted || done % plan.saveEvery === 0 || done === plan.steps) {
+      await log.sync()
+      const place = {
+        epoch: Math.floor(done / plan.stepsPerEpoch),
+        position: (done % plan.stepsPerEpoch) * plan.accumulate,
+      }
+      const state = { step: done, ...place, identity: session.identity }
+      checkpoint = await saveCheckpoint(session.checkpoints, state, run.optimizer, plan.keep)
+    }
+    if (aborted && (done < plan.steps || evaluationDue(session, done))) throw interrupted(done, plan.steps, checkpoint!)
+  }
+  return { lossNats, evaluation, checkpoint }
+}
+
+/** One optimizer step; returns its mean loss. `step` counts from 0. */
+async function takeStep({ run, plan, log }: Session, step: number): Promise<number> {
+  const started = performance.now()
+  const epoch = Math.floor(step / plan.stepsPerEpoch)
+  const from = (step % plan.stepsPerEpoch) * plan.accumulate
+  const to = Math.min(from + plan.accumulate, run.source.count)
+  const batches = await Promise.all(Array.from({ length: to - from }, (_, i) => run.source.batch(epoch, from + i)))
+  const { lossSum, tokens } = await runMicroBatches(run.step, batches.map(({ batch }) => batch)) // prettier-ignore
+  const lossNats = lossSum / tokens
+  const norm = gradientNorm(run.optimizer.parameters)
+  if (!Number.isFinite(lossNats) || !Number.isFinite(norm)) {
+    const examples = [...new Set(batches.flatMap(batch => batch.examples))]
+    throw lossNotFinite({ step: step + 1, lossNats, norm, examples, folder: join(run.folder, 'checkpoints') })
+  }
+  const learningRate = plan.rateAt(step)
+  await run.optimizer.step(learningRate, run.settings.clip === undefined ? 1 : clipFactor(norm, run.settings.clip))
+  const seconds = (performance.now() - started) / 1000
+  const seen = batches.reduce(
+    (sum, { batch }) => sum + batch.segments.reduce((n, segment) => n + (segment > 0n ? 1 : 0), 0),
+    0,
+  )
+  const tokensPerSecond = Math.round(seen / seconds)
+  const rssBytes = process.memoryUsage.rss()
+  await log.append({
+    event: 'step',
+    step: step + 1,
+    lossNats,
+    learningRate,
+    gradientNorm: norm,
+    tokens,
+    tokensPerSecond,
+    rssBytes,
+  })
+  const note = `loss ${lossNats.toFixed(3)}, ${tokensPerSecond} tok/s, ${secondsLeft(seconds * (plan.steps - step - 1))}`
+  run.onProgress?.({ stage: 'train', done: step + 1, total: plan.steps, unit: 'steps', note })
+  return lossNats
+}
+
+function secondsLeft(seconds: number): string {
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
+}
+
+function evaluationDue({ run, plan }: Session, step: number): boolean {
+  return run.heldOut !== undefined && (step % plan.evaluateEvery === 0 || step === plan.steps)
+}
+
+/** Evaluation and samples where they are due after this many steps. */
+async function lookAtModel(session: Session, step: number): Promise<Evaluation | undefined> {
+  const { run, plan, log } = session
+  let evaluation: Evaluation | undefined
+  if (evaluationDue(session, step)) {
+    const started = performance.now()
+    evaluation = await evaluateBatches(run.step, run.heldOut!)
+    await log.append({ event: 'evaluation', step, ...evaluation, seconds: (performance.now() - started) / 1000 })
+  }
+  if (run.hooks?.sample && (step % plan.sampleEvery === 0 || step === plan.steps)) {
+    for (const { prompt, text } of await run.hooks.sample(step))
+      await log.append({ event: 'sample', step, prompt, text })
+  }
+  return evaluation
+}
+
+function planRun({ settings, source }: TrainRun): Plan {
+  const {
+    epochs,
+    accumulate = 1,
+    warmup = 0,
+    minimum = 0,
+    saveEvery = 500,
+    saveTotalLimit = 2,
+    evaluateEvery = 50,
+  } = settings
+  const wholes = {
+    accumulate,
+    saveEvery,
+    saveTotalLimit,
+    evaluateEvery,
+    sampleEvery: settings.sampleEvery ?? evaluateEvery,
+  }
+  for (const [name, value] of Object.entries(wholes))
+    if (!Number.isInteger(value) || value < 1) throw badTrainSetting(name, value)
+  const stepsPerEpoch = Math.ceil(source.count / accumulate)
+  const steps = settings.steps ?? Math.ceil((epochs ?? 0) * stepsPerEpoch)
+  if (!Number.isInteger(steps) || steps < 1)
+    throw badTrainSetting(settings.steps === undefined ? 'epochs' : 'steps', settings.steps ?? epochs)
+  const { schedule: kind, learningRate } = settings
+  const schedule = { kind, learningRate, steps, warmupSteps: warmupStepsOf(warmup, steps), minimum }
+  return {
+    steps,
+    stepsPerEpoch,
+    accumulate,
+    rateAt: step => learningRateAt(step, schedule),
+    saveEvery,
+    keep: saveTotalLimit,
+    evaluateEvery,
+    sampleEvery: wholes.sampleEvery,
+  }
+}
+
+// saveEvery and saveTotalLimit may change between sittings: they leave weights and log alone.
+function identityOf({ settings, optimizer, source, heldOut, identity }: TrainRun, plan: Plan): RunIdentity {
+  const { learningRate, schedule, warmup = 0, minimum = 0, clip = null } = settings
+  const { steps, accumulate, evaluateEvery, sampleEvery } = plan
+  const optimizerSettings = Object.entries(optimizer.settings).map(([name, value]) => [
+    `optimizer.${name}`,
+    value as string | number,
+  ])
+  return {
+    ...identity,
+    ...Object.fromEntries(optimizerSettings),
+    ...{ learningRate, schedule, warmup, minimum, clip, steps, accumulate, evaluateEvery, sampleEvery },
+    data: source.fingerprint,
+    heldOut: heldOut?.fingerprint ?? null,
+  }
+}
+
+function startEvent({ optimizer }: TrainRun, { steps, stepsPerEpoch }: Plan) {
+  const parameters = optimizer.parameters.reduce((sum, { data }) => sum + data.length, 0)
+  return { event: 'start', step: 0, steps, stepsPerEpoch, parameters } as const
+}
