@@ -90,14 +90,17 @@ const neutral: { readonly [Op in Arithmetic]: { readonly number: number; readonl
   Div: { number: 1, commutes: false },
 }
 
-/** Element by element with broadcasting; numbers are folded, and x+0, x−0, x·1, x/1 are x. */
+/** Element by element with broadcasting; numbers are folded, and x+0, x−0, x·1, x/1 are x; copies are not made. */
 function arithmetic(op: Arithmetic, a: Node, b: Node): Node {
   const shape = broadcastShapes(op, a.shape, b.shape).join()
   const { number, commutes } = neutral[op]
   if (a.dtype === b.dtype && knownNumber(b) === number && a.shape.join() === shape) return a
   if (a.dtype === b.dtype && commutes && knownNumber(a) === number && b.shape.join() === shape) return b
   const [x, y] = [scalarNumber(a), scalarNumber(b)]
-  return x === undefined || y === undefined ? one(op, [a, b], {}) : scalar(fold[op](x, y))
+  if (x !== undefined && y !== undefined) return scalar(fold[op](x, y))
+  if (a.op === 'Expand' && b.shape.join() === shape) return arithmetic(op, a.inputs[0], b)
+  if (b.op === 'Expand' && a.shape.join() === shape) return arithmetic(op, a, b.inputs[0])
+  return one(op, [a, b], {})
 }
 
 export function add(a: Node, b: Node): Node {

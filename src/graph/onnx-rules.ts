@@ -1,0 +1,191 @@
+// Turns one operation of a graph into ONNX nodes; the table is total.
+import type { OnnxAttribute } from '../formats/onnx.js'
+import { onnxElementTypes } from '../formats/onnx.js'
+import type { Node } from './graph.js'
+import type { OpAttributes, OpName } from './ops.js'
+import { elementCount } from './tensor.js'
+
+/** What a rule may write. */
+export interface OnnxContext {
+  /** Adds a node and returns the name of its first output; outputs are temporary values by default. */
+  node(
+    opType: string,
+    inputs: readonly string[],
+    outputs?: readonly string[],
+    attributes?: Readonly<Record<string, OnnxAttribute>>,
+    domain?: string,
+  ): string
+  /** The name of a stored int64 list. */
+  int64s(list: readonly number[]): string
+}
+
+/** The operation to write, with the names of its values. */
+export interface Written<Op extends OpName> {
+  readonly node: Node
+  readonly attributes: OpAttributes[Op]
+  readonly inputs: readonly string[]
+  readonly output: (index: number) => string
+}
+
+type OnnxRule<Op extends OpName> = (context: OnnxContext, written: Written<Op>) => void
+
+const contrib = 'com.microsoft'
+
+/** An operation that ONNX has under `opType` with the same inputs and no attributes. */
+function same(opType: string): (context: OnnxContext, written: Written<OpName>) => void {
+  return (context, { inputs, output }) => void context.node(opType, inputs, [output(0)])
+}
+
+function onAxis(opType: string): OnnxRule<'Softmax' | 'LogSoftmax' | 'Concat' | 'Gather' | 'GatherElements'> {
+  return (context, { inputs, output, attributes: { axis } }) =>
+    void context.node(opType, inputs, [output(0)], { axis: { int: axis } })
+}
+
+function reduction(opType: string): OnnxRule<'ReduceSum' | 'ReduceMean' | 'ReduceMax'> {
+  return (context, { inputs, output, attributes: { axes, keep } }) =>
+    void context.node(opType, [...inputs, context.int64s(axes)], [output(0)], { keepdims: { int: Number(keep) } })
+}
+
+/** How ONNX writes each operation; Input and Constant are no nodes there and StopGradient is its input. */
+export const onnxRules: { readonly [Op in OpName]: OnnxRule<Op> } = {
+  Input: () => {},
+  Constant: () => {},
+  StopGradient: () => {},
+  Add: same('Add'),
+  Sub: same('Sub'),
+  Mul: same('Mul'),
+  Div: same('Div'),
+  Maximum: same('Max'),
+  Minimum: same('Min'),
+  Neg: same('Neg'),
+  Abs: same('Abs'),
+  Sign: same('Sign'),
+  Round: same('Round'),
+  Exp: same('Exp'),
+  Log: same('Log'),
+  Sqrt: same('Sqrt'),
+  Sin: same('Sin'),
+  Cos: same('Cos'),
+  Tanh: same('Tanh'),
+  Sigmoid: same('Sigmoid'),
+  Erf: same('Erf'),
+  Relu: same('Relu'),
+  Silu: (context, { inputs, output }) =>
+    void context.node('QuickGelu', inputs, [output(0)], { alpha: { float: 1 } }, contrib),
+  Gelu: (context, { inputs, output, attributes: { approximate } }) =>
+    void context.node('Gelu', inputs, [output(0)], { approximate: { text: approximate } }),
+  Where: same('Where'),
+  Equal: same('Equal'),
+  Less: same('Less'),
+  LessOrEqual: same('LessOrEqual'),
+  Greater: same('Greater'),
+  And: same('And'),
+  Not: same('Not'),
+  Cast: (context, { inputs, output, attributes: { to } }) =>
+    void context.node('Cast', inputs, [output(0)], { to: { int: onnxElementTypes[to] } }),
+  MatMul: (context, { node, inputs, output, attributes: { transposeA, transposeB, alpha } }) => {
+    const plain = !transposeA && !transposeB && alpha === 1
+    const attributes = { transA: flag(transposeA), transB: flag(transposeB), alpha: { float: alpha } }
+    if (node.inputs.every(({ shape }) => shape.length === 2)) context.node('Gemm', inputs, [output(0)], attributes)
+    else if (plain) context.node('MatMul', inputs, [output(0)])
+    else context.node('FusedMatMul', inputs, [output(0)], attributes, contrib)
+  },
+  Linear: (context, { inputs, output, attributes: { transposeA, transposeB, alpha } }) =>
+    void context.node('Gemm', inputs, [output(0)], {
+      transA: flag(transposeA),
+      transB: flag(transposeB),
+      alpha: { float: alpha },
+    }),
+  Softmax: onAxis('Softmax'),
+  LogSoftmax: onAxis('LogSoftmax'),
+  ReduceSum: reduction('ReduceSum'),
+  ReduceMean: reduction('ReduceMean'),
+  ReduceMax: reduction('ReduceMax'),
+  Reshape: (context, { inputs, output, attributes: { shape } }) =>
+    void context.node('Reshape', [...inputs, context.int64s(shape)], [output(0)]),
+  Transpose: (context, { inputs, output, attributes: { perm } }) =>
+    void context.node('Transpose', inputs, [output(0)], { perm: { ints: perm } }),
+  Concat: onAxis('Concat'),
+  Slice: (context, { inputs, output, attributes: { axis, start, end } }) => {
+    const range = [[start], [end], [axis]].map(list => context.int64s(list))
+    context.node('Slice', [...inputs, ...range], [output(0)])
+  },
+  // inputs: data, pads, value (left out), axes
+  Pad: (context, { inputs, output, attributes: { axis, before, after } }) =>
+    void context.node('Pad', [...inputs, context.int64s([before, after]), '', context.int64s([axis])], [output(0)]),
+  Split: (context, { inputs, output, attributes: { axis, sizes } }) => {
+    const outputs = sizes.map((_, i) => output(i))
+    context.node('Split', [...inputs, context.int64s(sizes)], outputs, { axis: { int: axis } })
+  },
+  Expand: (context, { inputs, output, attributes: { shape } }) =>
+    void context.node('Expand', [...inputs, context.int64s(shape)], [output(0)]),
+  Gather: onAxis('Gather'),
+  ScatterAddRows: (context, written) => {
+    const count = elementCount(written.node.inputs[1].shape)
+    if (count <= mostComparedRows && written.node.dtype === 'float32') scatterSums(context, written, count)
+    else scatterEach(context, written, count)
+  },
+  GatherElements: onAxis('GatherElements'),
+  ScatterElementsAdd: (context, { inputs, output, attributes: { axis } }) =>
+    void context.node('ScatterElements', inputs, [output(0)], { axis: { int: axis }, reduction: { text: 'add' } }),
+  LayerNorm: (context, { inputs, output, attributes: { epsilon } }) =>
+    void context.node('LayerNormalization', inputs, [output(0), output(1), output(2)], {
+      axis: { int: -1 },
+      epsilon: { float: epsilon },
+    }),
+  // outputs: y, mean (left out), inverse root mean square
+  RmsNorm: (context, { inputs, output, attributes: { epsilon } }) =>
+    void context.node('SimplifiedLayerNormalization', inputs, [output(0), output(1)], {
+      axis: { int: -1 },
+      epsilon: { float: epsilon },
+    }),
+  CrossEntropy: (context, { inputs: [logits, labels], output }) => {
+    context.node('LogSoftmax', [logits], [output(1)], { axis: { int: -1 } })
+    const last = context.int64s([-1])
+    const picked = context.node('GatherElements', [output(1), context.node('Unsqueeze', [labels, last])], undefined, {
+      axis: { int: 1 },
+    })
+    context.node('Neg', [context.node('Squeeze', [picked, last])], [output(0)])
+  },
+}
+
+function flag(on: boolean): OnnxAttribute {
+  return { int: Number(on) }
+}
+
+/** Above this many rows their n × n comparison costs more memory than it saves time. */
+const mostComparedRows = 2048
+
+/**
+ * Rows with equal ids are added up first (one product with the matrix of ids_i = ids_j), then written without adding.
+ * ScatterND could add by itself, but ONNX Runtime 1.30 then adds equal rows from several threads and loses updates.
+ * Equal rows write one and the same value, that of their first, so the result does not depend on threads either.
+ */
+function scatterSums(context: OnnxContext, { node, inputs, output }: Written<'ScatterAddRows'>, count: number): void {
+  const [base, ids, updates] = inputs
+  const row = node.shape.slice(1)
+  const list = context.node('Reshape', [ids, context.int64s([count])])
+  const [down, across] = [[1], [0]].map(axis => context.node('Unsqueeze', [list, context.int64s(axis)]))
+  const isSame = context.node('Cast', [context.node('Equal', [down, across])], undefined, {
+    to: { int: onnxElementTypes.float32 },
+  })
+  const flat = context.node('Reshape', [updates, context.int64s([count, elementCount(row)])])
+  const sums = context.node('Gemm', [isSame, flat])
+  const first = context.node('ArgMax', [isSame], undefined, { axis: { int: 1 }, keepdims: { int: 0 } })
+  const shared = context.node('Reshape', [
+    context.node('Gather', [sums, first], undefined, { axis: { int: 0 } }),
+    context.int64s([count, ...row]),
+  ])
+  const before = context.node('Gather', [base, list], undefined, { axis: { int: 0 } })
+  context.node('ScatterND', [base, down, context.node('Add', [before, shared])], [output(0)])
+}
+
+/** Element by element on one thread, some 30 ns each. */
+function scatterEach(context: OnnxContext, { node, inputs, output }: Written<'ScatterAddRows'>, count: number): void {
+  const [base, ids, updates] = inputs
+  const row = node.shape.slice(1)
+  const column = context.node('Reshape', [ids, context.int64s([count, ...row.map(() => 1)])])
+  const indices = context.node('Expand', [column, context.int64s([count, ...row])])
+  const rows = context.node('Reshape', [updates, context.int64s([count, ...row])])
+  context.node('ScatterElements', [base, indices, rows], [output(0)], { axis: { int: 0 }, reduction: { text: 'add' } })
+}

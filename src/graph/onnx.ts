@@ -1,0 +1,201 @@
+// Turns a graph into an ONNX model: equal operations are written once, each by its entry in one table.
+import { AppError } from '../base/errors.js'
+import {
+  encodeOnnx,
+  onnxElementTypes,
+  type OnnxAttribute,
+  type OnnxInitializer,
+  type OnnxNode,
+  type OnnxValue,
+} from '../formats/onnx.js'
+import type { Graph, Node } from './graph.js'
+import { onnxRules, type OnnxContext, type Written } from './onnx-rules.js'
+import type { OpAttributes, OpName } from './ops.js'
+import { topologicalOrder } from './order.js'
+import type { HostTensor, TensorType } from './tensor.js'
+
+export interface WrittenGraph {
+  readonly bytes: Uint8Array
+  /** Graph inputs by name, in the order of first use. */
+  readonly inputs: Readonly<Record<string, TensorType>>
+  /** Graph outputs: the name they have in the model, which differs where an input has the same name. */
+  readonly outputs: Readonly<Record<string, TensorType & { readonly onnxName: string }>>
+}
+
+/**
+ * @throws AppError `onnx-too-large`; `duplicate-input` when two inputs share a name but not a type
+ */
+export function writeOnnx({ outputs }: Graph): WrittenGraph {
+  const { operations, valueOf } = findOperations(Object.values(outputs))
+  const inputs = collectInputs(operations)
+  const results = Object.entries(outputs).map(([name, node]) => ({ name, node, value: valueOf(node) }))
+  const writer = new ModelWriter(operations)
+  const named = results.map(({ name, node, value }) => {
+    const onnxName = writer.nameOutput(value, name in inputs ? `${name}:out` : name)
+    return { name, onnxName, dtype: node.dtype, shape: node.shape }
+  })
+  writer.writeOperations()
+  return {
+    bytes: encodeOnnx({
+      opsets: { '': 21, 'com.microsoft': 1 },
+      nodes: writer.nodes,
+      initializers: writer.initializers,
+      inputs: Object.entries(inputs).map(([name, type]) => describe(name, type)),
+      outputs: named.map(({ onnxName, ...type }) => describe(onnxName, type)),
+    }),
+    inputs,
+    outputs: Object.fromEntries(named.map(({ name, ...rest }) => [name, rest])),
+  }
+}
+
+function describe(name: string, { dtype, shape }: TensorType): OnnxValue {
+  return { name, elementType: onnxElementTypes[dtype], shape }
+}
+
+/** One output of one operation. */
+interface Value {
+  readonly operation: number
+  readonly output: number
+}
+
+interface Operation {
+  readonly node: Node
+  readonly inputs: readonly Value[]
+}
+
+/** Operations that occur in the graph, inputs first, each once: the same op on the same values is the same operation. */
+function findOperations(outputs: readonly Node[]): {
+  readonly operations: readonly Operation[]
+  readonly valueOf: (node: Node) => Value
+} {
+  const operations: Operation[] = []
+  const byKey = new Map<string, number>()
+  const values = new Map<Node, Value>()
+  const identity = constantIdentity()
+  for (const node of topologicalOrder(outputs)) {
+    const inputs = node.inputs.map(x => values.get(x) as Value)
+    if (node.op === 'StopGradient') {
+      values.set(node, inputs[0])
+      continue
+    }
+    const content =
+      node.op === 'Constant' ? identity(node.attributes.value as HostTensor) : JSON.stringify(node.attributes)
+    const key = `${node.op}(${inputs.map(({ operation, output }) => `${operation}.${output}`).join()})${content}`
+    let operation = byKey.get(key)
+    if (operation === undefined) {
+      operation = operations.push({ node, inputs }) - 1
+      byKey.set(key, operation)
+    }
+    values.set(node, { operation, output: node.output })
+  }
+  return { operations, valueOf: node => values.get(node) as Value }
+}
+
+/** Small constants are the same when their values are, large ones when their array is. */
+function constantIdentity(): (tensor: HostTensor) => string {
+  const arrays = new Map<object, number>()
+  return ({ dtype, shape, data }) => {
+    if (data.length <= 64) return `${dtype}[${shape.join()}]${[...data].map(x => (Object.is(x, -0) ? '-0' : x)).join()}`
+    if (!arrays.has(data)) arrays.set(data, arrays.size)
+    return `${dtype}[${shape.join()}]#${arrays.get(data)}`
+  }
+}
+
+function collectInputs(operations: readonly Operation[]): Readonly<Record<string, TensorType>> {
+  const inputs: Record<string, TensorType> = {}
+  for (const { node } of operations) {
+    if (node.op !== 'Input') continue
+    const name = node.attributes.name as string
+    if (name in inputs) throw duplicateInput(name, inputs[name], node)
+    inputs[name] = { dtype: node.dtype, shape: node.shape }
+  }
+  return inputs
+}
+
+function duplicateInput(name: string, a: TensorType, b: TensorType): AppError {
+  const [first, second] = [a, b].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`)
+  return new AppError('duplicate-input', {
+    what: {
+      en: `the graph has two inputs called "${name}": ${first} and ${second}`,
+      ru: `у графа два входа с именем «${name}»: ${first} и ${second}`,
+    },
+    fix: { en: 'Give each input its own name', ru: 'Назовите входы по-разному' },
+  })
+}
+
+/** Collects the nodes and stored values of one model. */
+class ModelWriter implements OnnxContext {
+  readonly nodes: OnnxNode[] = []
+  readonly initializers: OnnxInitializer[] = []
+  private readonly names = new Map<string, string>()
+  private readonly stored = new Map<string, string>()
+  private readonly copies: { readonly from: Value; readonly name: string }[] = []
+  private temporaries = 0
+
+  constructor(private readonly operations: readonly Operation[]) {}
+
+  /** Lets a value carry the name of a graph output, or copies it when it has another name already. */
+  nameOutput(value: Value, name: string): string {
+    const key = `${value.operation}.${value.output}`
+    const { op } = this.operations[value.operation].node
+    if (op === 'Input' || op === 'Constant' || this.names.has(key)) this.copies.push({ from: value, name })
+    else this.names.set(key, name)
+    return name
+  }
+
+  writeOperations(): void {
+    this.operations.forEach(({ node, inputs }, index) => {
+      if (node.op === 'Input') return
+      if (node.op === 'Constant') this.storeConstant(index, node.attributes.value as HostTensor)
+      else this.writeOperation(node, inputs, index)
+    })
+    for (const { from, name } of this.copies) this.node('Identity', [this.nameOf(from)], [name])
+  }
+
+  private writeOperation<Op extends OpName>(
+    node: Node & { readonly op: Op },
+    inputs: readonly Value[],
+    index: number,
+  ): void {
+    const rule = onnxRules[node.op] as (context: OnnxContext, written: Written<Op>) => void
+    rule(this, {
+      node,
+      attributes: node.attributes as unknown as OpAttributes[Op],
+      inputs: inputs.map(value => this.nameOf(value)),
+      output: output => this.nameOf({ operation: index, output }),
+    })
+  }
+
+  private nameOf({ operation, output }: Value): string {
+    const { node } = this.operations[operation]
+    if (node.op === 'Input') return node.attributes.name as string
+    return this.names.get(`${operation}.${output}`) ?? `${node.op}:${operation}.${output}`
+  }
+
+  private storeConstant(index: number, { dtype, shape, data }: HostTensor): void {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    const name = this.nameOf({ operation: index, output: 0 })
+    this.initializers.push({ name, elementType: onnxElementTypes[dtype], shape, bytes })
+  }
+
+  node(
+    opType: string,
+    inputs: readonly string[],
+    outputs: readonly string[] = [`${opType}:t${this.temporaries++}`],
+    attributes: Readonly<Record<string, OnnxAttribute>> = {},
+    domain = '',
+  ): string {
+    this.nodes.push({ opType, domain, inputs, outputs, attributes })
+    return outputs[0]
+  }
+
+  int64s(list: readonly number[]): string {
+    const name = `ints:${list.join()}`
+    if (!this.stored.has(name)) {
+      const bytes = new Uint8Array(BigInt64Array.from(list, BigInt).buffer)
+      this.initializers.push({ name, elementType: onnxElementTypes.int64, shape: [list.length], bytes })
+      this.stored.set(name, name)
+    }
+    return name
+  }
+}
