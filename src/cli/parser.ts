@@ -78,7 +78,7 @@ function configure(command: Command, lang: Lang): void {
 /** A mistake in how a command was called, as our own error; help and version are no mistakes and give undefined. */
 export function explainUsage(error: CommanderError): AppError | undefined {
   if (error.exitCode === 0) return undefined
-  const said = error.message.replace(/^error: /u, '')
+  const said = error.message.replace(/^error: /u, '').replaceAll('\n', ' ')
   return new AppError('usage', {
     kind: 'usage',
     what: { en: said, ru: translateUsage(error.code, said) },

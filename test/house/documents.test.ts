@@ -6,7 +6,9 @@ import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { packageRoot } from '../../src/base/package.js'
 
-const docs = readdirSync(join(packageRoot, 'docs'), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.md'))
+const docs = readdirSync(join(packageRoot, 'docs'), { recursive: true, encoding: 'utf8' }).filter(name =>
+  name.endsWith('.md'),
+)
 const pages = ['README.md', 'README.ru.md', 'CHANGELOG.md', ...docs.map(name => join('docs', name))]
 
 interface Fence {
@@ -54,32 +56,48 @@ describe('documents', () => {
   })
 
   const programs = pages.flatMap(fencesOf).filter(fence => fence.language === 'ts' || fence.language === 'js')
-  it.each(programs.map(fence => [`${fence.page}:${fence.line}`, fence] as const))('the program at %s runs', (_place, fence) => {
-    const folder = mkdtempSync(join(tmpdir(), 'dvoynik-docs-'))
-    const entry = join(packageRoot, 'dist', 'src', 'index.js')
-    const code = fence.code.replaceAll("from 'dvoynik'", `from ${JSON.stringify('file://' + entry)}`)
-    writeFileSync(join(folder, 'program.mjs'), code)
-    const output = execFileSync(process.execPath, ['program.mjs'], { cwd: folder, encoding: 'utf8', env: { ...process.env, STORY: storyPath } })
-    const expected = [...code.matchAll(/\/\/ → (.*)$/gmu)].map(match => match[1].trim())
-    for (const line of expected) expect(output).toContain(line)
-  })
+  it.each(programs.map(fence => [`${fence.page}:${fence.line}`, fence] as const))(
+    'the program at %s runs',
+    (_place, fence) => {
+      const folder = mkdtempSync(join(tmpdir(), 'dvoynik-docs-'))
+      const entry = join(packageRoot, 'dist', 'src', 'index.js')
+      const code = fence.code.replaceAll("from 'dvoynik'", `from ${JSON.stringify('file://' + entry)}`)
+      writeFileSync(join(folder, 'program.mjs'), code)
+      const output = execFileSync(process.execPath, ['program.mjs'], {
+        cwd: folder,
+        encoding: 'utf8',
+        env: { ...process.env, STORY: storyPath },
+      })
+      const expected = [...code.matchAll(/\/\/ → (.*)$/gmu)].map(match => match[1].trim())
+      for (const line of expected) expect(output).toContain(line)
+    },
+  )
 
   const shells = pages.flatMap(fencesOf).filter(fence => fence.language === 'sh')
-  it.each(shells.map(fence => [`${fence.page}:${fence.line}`, fence] as const))('the commands at %s are known', async (_place, fence) => {
-    const { commands } = await import('../../src/cli/commands.js')
-    const scripts = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { scripts: Record<string, string> }).scripts
-    const unknown = fence.code
-      .split(/\n|&&/u)
-      .map(line => line.replace(/#.*/u, '').trim())
-      .filter(Boolean)
-      .filter(line => !knownCommand(line, commands, scripts))
-    expect(unknown).toEqual([])
-  })
+  it.each(shells.map(fence => [`${fence.page}:${fence.line}`, fence] as const))(
+    'the commands at %s are known',
+    async (_place, fence) => {
+      const { commands } = await import('../../src/cli/commands.js')
+      const scripts = (
+        JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+      ).scripts
+      const unknown = fence.code
+        .split(/\n|&&/u)
+        .map(line => line.replace(/#.*/u, '').trim())
+        .filter(Boolean)
+        .filter(line => !knownCommand(line, commands, scripts))
+      expect(unknown).toEqual([])
+    },
+  )
 })
 
 const storyPath = join(packageRoot, 'assets', 'story')
 
-function knownCommand(line: string, commands: Readonly<Record<string, unknown>>, scripts: Readonly<Record<string, string>>): boolean {
+function knownCommand(
+  line: string,
+  commands: Readonly<Record<string, unknown>>,
+  scripts: Readonly<Record<string, string>>,
+): boolean {
   const words = line.split(/\s+/u).filter(word => !/^[A-Z_]+=/u.test(word))
   if (words[0] === 'npx') words.shift()
   if (words[0] === 'dvoynik') return words.length === 1 || words[1].startsWith('-') || words[1] in commands

@@ -37,7 +37,9 @@ const meetingPoints: Readonly<Record<string, readonly string[]>> = {
 const plainData: ReadonlySet<string> = new Set(['graph/tensor.ts', 'train/template.ts', 'dataset/example.ts'])
 
 const src = join(packageRoot, 'src')
-const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+  name => name.endsWith('.ts') && !name.endsWith('.d.ts'),
+)
 
 function importsOf(file: string): string[] {
   const { importedFiles } = ts.preProcessFile(readFileSync(join(src, file), 'utf8'))
@@ -80,7 +82,11 @@ describe('the house', () => {
   })
 
   it('loads native packages in their own rooms alone', () => {
-    const owners: Readonly<Record<string, string>> = { 'onnxruntime-node': 'runtime', koffi: 'runtime', '@duckdb/node-api': 'dataset' }
+    const owners: Readonly<Record<string, string>> = {
+      'onnxruntime-node': 'runtime',
+      koffi: 'runtime',
+      '@duckdb/node-api': 'dataset',
+    }
     const wrong = files.flatMap(file =>
       ts
         .preProcessFile(readFileSync(join(src, file), 'utf8'))

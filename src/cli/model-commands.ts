@@ -1,0 +1,153 @@
+// Commands from text to a trained model: build, export, tokenizer, train.
+import { resolve } from 'node:path'
+import { AppError } from '../base/errors.js'
+import { buildDataset, exportFormats, exportProjectDataset } from '../project/dataset.js'
+import { changePlan, openProject } from '../project/project.js'
+import { addProjectTokens, trainTokenizer } from '../project/tokenizer.js'
+import { trainProject } from '../project/train.js'
+import type { Call, CommandSpec } from './command.js'
+import { sayOutcome } from './outcome.js'
+
+export const buildCommand: CommandSpec = {
+  usage: '',
+  summary: { en: 'Build the dataset for the chosen character', ru: 'Собрать набор данных для выбранного персонажа' },
+  options: [
+    { flags: '--focus <name>', summary: { en: 'the character to become', ru: 'персонаж, которым станет модель' } },
+  ],
+  async run({ folder, options, output, onProgress, signal }: Call) {
+    let project = await openProject(folder)
+    if (typeof options.focus === 'string') project = await changePlan(project, { focus: options.focus })
+    const outcomes = await buildDataset(project, { onProgress, signal, onWarning: text => output.warn(text) })
+    for (const outcome of outcomes) sayOutcome(output, outcome)
+    output.result(
+      {
+        en: 'The dataset is in dataset/. Next: dvoynik train',
+        ru: 'Набор данных в папке dataset/. Дальше: dvoynik train',
+      },
+      outcomes,
+    )
+  },
+}
+
+export const exportCommand: CommandSpec = {
+  usage: '<format> [file]',
+  summary: {
+    en: `Write the dataset in another form: ${exportFormats.join(', ')}`,
+    ru: `Записать набор данных в другом виде: ${exportFormats.join(', ')}`,
+  },
+  options: [],
+  async run({ args: [format, file], folder, output }: Call) {
+    const path = await exportProjectDataset(
+      await openProject(folder),
+      format,
+      file === undefined ? undefined : resolve(file),
+    )
+    output.result({ en: `Written: ${path}`, ru: `Записано: ${path}` }, { path })
+  },
+}
+
+export const tokenizerCommand: CommandSpec = {
+  usage: '',
+  summary: { en: 'Train a tokenizer, or add tokens to the one in use', ru: 'Обучить токенизатор или добавить токены' },
+  options: [],
+  commands: {
+    train: {
+      usage: '<path...>',
+      summary: { en: 'Train a BPE tokenizer on text files or folders', ru: 'Обучить токенизатор BPE на текстах' },
+      options: [
+        {
+          flags: '--vocab <size>',
+          summary: { en: 'number of tokens (default 8000)', ru: 'число токенов (по умолчанию 8000)' },
+        },
+        {
+          flags: '--out <folder>',
+          summary: {
+            en: 'where to write it (default: tokenizer-new)',
+            ru: 'куда записать (по умолчанию tokenizer-new)',
+          },
+        },
+      ],
+      async run({ args, options, output, onProgress, signal }: Call) {
+        const out = resolve(typeof options.out === 'string' ? options.out : 'tokenizer-new')
+        const vocabSize = wholeNumber('--vocab', options.vocab, 8000)
+        const trained = await trainTokenizer(
+          args.map(path => resolve(path)),
+          out,
+          { vocabSize, onProgress, signal },
+        )
+        for (const warning of trained.warnings) output.warn(warning)
+        output.result(
+          { en: `${trained.size} tokens, written to ${out}`, ru: `Токенов: ${trained.size}, записано в ${out}` },
+          { folder: out, size: trained.size },
+        )
+      },
+    },
+    add: {
+      usage: '<token...>',
+      summary: {
+        en: 'Add tokens and resize the embeddings of the base model',
+        ru: 'Добавить токены и расширить матрицу вложений',
+      },
+      options: [],
+      async run({ args, folder, output, onProgress, signal }: Call) {
+        sayOutcome(output, await addProjectTokens(await openProject(folder), args, { onProgress, signal }))
+      },
+    },
+  },
+}
+
+export const trainCommand: CommandSpec = {
+  usage: '',
+  summary: {
+    en: 'Fine-tune the model on the dataset; continues an interrupted run',
+    ru: 'Обучить модель на наборе данных; продолжает прерванное обучение',
+  },
+  options: [
+    {
+      flags: '--name <run>',
+      summary: { en: 'name of the run (default: main)', ru: 'имя запуска (по умолчанию main)' },
+    },
+    { flags: '--steps <number>', summary: { en: 'number of optimizer steps', ru: 'число шагов оптимизатора' } },
+    {
+      flags: '--fresh',
+      summary: { en: 'forget the run of that name and begin anew', ru: 'забыть прежний запуск и начать заново' },
+    },
+  ],
+  async run({ folder, options, output, onProgress, signal }: Call) {
+    let project = await openProject(folder)
+    if (options.steps !== undefined) {
+      project = await changePlan(project, {
+        train: { ...project.plan.train, steps: wholeNumber('--steps', options.steps, 1) },
+      })
+    }
+    const run = typeof options.name === 'string' ? options.name : undefined
+    const trained = await trainProject(project, {
+      onProgress,
+      signal,
+      run,
+      fresh: options.fresh === true,
+      onWarning: text => output.warn(text),
+      onNotice: text => output.say(text),
+    })
+    for (const outcome of trained.outcomes) sayOutcome(output, outcome)
+    output.result(
+      { en: `Trained: ${trained.folder}. Next: dvoynik chat`, ru: `Обучено: ${trained.folder}. Дальше: dvoynik chat` },
+      { folder: trained.folder },
+    )
+  },
+}
+
+/** @throws AppError `usage` naming the option and what was given */
+export function wholeNumber(option: string, value: unknown, fallback: number): number {
+  if (value === undefined) return fallback
+  const number = Number(value)
+  if (Number.isInteger(number) && number > 0) return number
+  throw new AppError('usage', {
+    kind: 'usage',
+    what: {
+      en: `${option} wants a whole number above 0, received "${String(value)}"`,
+      ru: `${option}: нужно целое число больше 0, получено «${String(value)}»`,
+    },
+    fix: { en: 'Give a number', ru: 'Укажите число' },
+  })
+}

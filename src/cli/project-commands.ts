@@ -1,0 +1,98 @@
+// Commands that make a project and fill it: init, add, status, run.
+import { basename, join, resolve } from 'node:path'
+import type { StageReport } from '../base/report.js'
+import { addSource, initProject, openProject } from '../project/project.js'
+import { projectStatus, runPlan, type StageStatus } from '../project/run.js'
+import type { Call, CommandSpec } from './command.js'
+import { reportLines, sayOutcome, stateNames } from './outcome.js'
+
+export const initCommand: CommandSpec = {
+  usage: '<folder>',
+  summary: { en: 'Make a project folder', ru: 'Создать папку проекта' },
+  options: [],
+  async run({ args, folder, output }: Call) {
+    const project = await initProject(resolve(folder, args[0]), basename(args[0]))
+    output.result(
+      {
+        en: `Made ${project.folder}. Next: cd ${args[0]} && dvoynik add book.fb2`,
+        ru: `Создано: ${project.folder}. Дальше: cd ${args[0]} && dvoynik add книга.fb2`,
+      },
+      { folder: project.folder },
+    )
+  },
+}
+
+export const addCommand: CommandSpec = {
+  usage: '<file...>',
+  summary: {
+    en: 'Add books (.txt, .fb2, .fb2.zip) to the project',
+    ru: 'Добавить книги (.txt, .fb2, .fb2.zip) в проект',
+  },
+  options: [
+    {
+      flags: '--encoding <name>',
+      summary: {
+        en: 'encoding, where it is not found by itself (windows-1251, koi8-r, …)',
+        ru: 'кодировка, если она не определилась сама (windows-1251, koi8-r, …)',
+      },
+    },
+  ],
+  async run({ args, options, folder, output, onProgress, signal }: Call) {
+    let project = await openProject(folder)
+    for (const path of args) {
+      const encoding = typeof options.encoding === 'string' ? options.encoding : undefined
+      const added = await addSource(project, resolve(path), { encoding, onProgress, signal })
+      project = added.project
+      output.result(
+        {
+          en: `Added «${added.title}»: ${summary(added.report, 'en')}`,
+          ru: `Добавлено: «${added.title}» (${summary(added.report, 'ru')})`,
+        },
+        { file: basename(path), title: added.title, report: added.report },
+      )
+    }
+  },
+}
+
+function summary(report: StageReport, lang: 'en' | 'ru'): string {
+  return lang === 'en' ? `${report.kept} ${report.unit}` : `абзацев: ${report.kept}`
+}
+
+export const runAllCommand: CommandSpec = {
+  usage: '',
+  summary: { en: 'Do everything the plan says that is not done yet', ru: 'Выполнить всё по плану, что ещё не сделано' },
+  options: [],
+  async run({ folder, output, onProgress, signal }: Call) {
+    const outcomes = await runPlan(await openProject(folder), {
+      onProgress,
+      signal,
+      onWarning: text => output.warn(text),
+      onStage: outcome => sayOutcome(output, outcome),
+    })
+    output.result({ en: 'All done. Next: dvoynik chat', ru: 'Всё готово. Дальше: dvoynik chat' }, outcomes)
+  },
+}
+
+export const statusCommand: CommandSpec = {
+  usage: '',
+  summary: {
+    en: 'Show which stages are done, stale or missing',
+    ru: 'Показать, какие этапы выполнены, устарели или не начаты',
+  },
+  options: [],
+  async run({ folder, output }: Call) {
+    const project = await openProject(folder)
+    const status = await projectStatus(project)
+    const line = (lang: 'en' | 'ru') => (one: StageStatus) => statusLine(one, lang)
+    const head = { en: `Project ${project.plan.name}`, ru: `Проект ${project.plan.name}` }
+    output.result(
+      { en: [head.en, ...status.map(line('en'))].join('\n'), ru: [head.ru, ...status.map(line('ru'))].join('\n') },
+      { name: project.plan.name, plan: join(project.folder, 'dvoynik.json'), stages: status },
+    )
+  },
+}
+
+function statusLine({ stage, state, reports }: StageStatus, lang: 'en' | 'ru'): string {
+  const details = reports.map(report => reportLines(report)[lang]).join('; ')
+  return `  ${stage.padEnd(11)} ${stateNames[state][lang]}${details ? `  (${details})` : ''}`
+}

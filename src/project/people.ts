@@ -1,0 +1,93 @@
+// Stage `characters`: the register of people as an editable file, and the user's changes to it.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Text } from '../base/errors.js'
+import { writeFileAtomic } from '../base/files.js'
+import type { WorkOptions } from '../base/progress.js'
+import type { Person, Register } from '../characters/person.js'
+import { formatPeople, parsePeople } from '../characters/people-file.js'
+import { findCharacters } from '../characters/register.js'
+import { mergePeople, renamePerson, resolvePerson, setGender } from '../characters/register-edits.js'
+import type { Document } from '../sources/document.js'
+import { writeEditable, writeEdited } from './editable.js'
+import { changePlan, paths, type Project } from './project.js'
+import { runStage, type Stage, type StageOutcome } from './stage.js'
+import { readCleaned, textStage } from './text.js'
+
+export interface TellOptions extends WorkOptions {
+  readonly onWarning?: (text: Text) => void
+}
+
+const foundFile = join('dictionaries', 'found.json')
+
+/** The file people.txt is no output here: the user may edit it, and then it must not be made anew. */
+export const charactersStage: Stage = {
+  inputs: () => ({ options: {}, inputs: [paths.text] }),
+  outputs: () => [foundFile],
+  async work(project) {
+    const { output, report } = findCharacters(joinDocuments(await readCleaned(project)))
+    await writeEditable(join(project.folder, paths.people), formatPeople(output))
+    await writeFileAtomic(join(project.folder, foundFile), JSON.stringify(output, null, 1) + '\n')
+    return [report]
+  },
+}
+
+/** Several books of a project share their people, so they are searched as one text. */
+function joinDocuments(documents: readonly Document[]): Document {
+  return { ...documents[0], blocks: documents.flatMap(document => document.blocks) }
+}
+
+export interface FoundPeople {
+  readonly register: Register
+  readonly focus: Person | undefined
+  readonly outcomes: readonly StageOutcome[]
+}
+
+/** Reads, cleans and searches the sources where that is not done yet, and gives the register with the user's edits. */
+export async function findPeople(project: Project, options: TellOptions = {}): Promise<FoundPeople> {
+  const outcomes = [
+    await runStage('text', textStage, project, options),
+    await runStage('characters', charactersStage, project, options),
+  ]
+  const register = await readPeople(project)
+  const { focus } = project.plan
+  return { register, focus: focus === undefined ? undefined : resolvePerson(register, focus), outcomes }
+}
+
+/** @throws AppError with the line of dictionaries/people.txt that cannot be read */
+export async function readPeople(project: Project): Promise<Register> {
+  const path = join(project.folder, paths.people)
+  return parsePeople(await readFile(path, 'utf8'), path)
+}
+
+export type PeopleChange =
+  | { readonly kind: 'merge'; readonly names: readonly string[] }
+  | { readonly kind: 'rename'; readonly name: string; readonly to: string }
+  | { readonly kind: 'gender'; readonly name: string; readonly gender: 'm' | 'f' }
+
+/** Applies a change to dictionaries/people.txt; from then on the file counts as edited by the user. */
+export async function changePeople(
+  project: Project,
+  change: PeopleChange,
+  options: TellOptions = {},
+): Promise<Register> {
+  const { register } = await findPeople(project, options)
+  const changed = applyChange(register, change)
+  await writeEdited(join(project.folder, paths.people), formatPeople(changed))
+  return changed
+}
+
+function applyChange(register: Register, change: PeopleChange): Register {
+  const id = (name: string): string => resolvePerson(register, name).id
+  if (change.kind === 'merge') return mergePeople(register, change.names.map(id))
+  if (change.kind === 'rename') return renamePerson(register, id(change.name), change.to)
+  return setGender(register, id(change.name), change.gender)
+}
+
+/** Notes in the plan whom the model is to become. @throws AppError `unknown-character` with the nearest names */
+export async function choosePerson(project: Project, name: string, options: TellOptions = {}): Promise<Person> {
+  const { register } = await findPeople(project, options)
+  const person = resolvePerson(register, name)
+  await changePlan(project, { focus: person.name })
+  return person
+}
