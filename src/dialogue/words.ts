@@ -1,5 +1,7 @@
 // Words of a paragraph and what dialogue needs to know of each: verb of speech, past verb, pronoun, capital letter.
 
+import { wordKey as plainKey } from '../language/words.js'
+
 export interface Word {
   readonly text: string
   /** Lower case, ё as е, stress marks removed. */
@@ -17,21 +19,13 @@ export function listWords(text: string, start = 0, end = text.length): Word[] {
     const at = start + match.index
     words.push({
       text: match[0],
-      key: wordKey(match[0]),
+      key: plainKey(match[0].replace(/\u0301/g, '')),
       start: at,
       end: at + match[0].length,
       capital: /^\p{Lu}/u.test(match[0]),
     })
   }
   return words
-}
-
-function wordKey(word: string): string {
-  return word
-    .normalize('NFC')
-    .toLowerCase()
-    .replace(/ё/g, 'е')
-    .replace(/\u0301/g, '')
 }
 
 const thirdPerson = new Set(

@@ -1,0 +1,148 @@
+// The paragraphs of one scene with their evidence → who speaks each reply, to whom, and how that is known.
+import type { Evidence, Gender } from './evidence.js'
+import type { PeopleLookup, SpeakerBasis } from './scene.js'
+
+/** What is known of one paragraph; `speaks` is false for narration. */
+export interface Voice {
+  readonly block: number
+  readonly speaks: boolean
+  readonly evidence: Evidence
+  speaker?: string
+  basis: SpeakerBasis
+  addressee?: string
+}
+
+export interface SpeakerOptions {
+  readonly people?: PeopleLookup
+  /** Person id of the narrator of a story told as «я». */
+  readonly narrator?: string
+}
+
+/** Fills `speaker`, `basis` and `addressee`, the surest evidence first. */
+export function assignSpeakers(voices: readonly Voice[], options: SpeakerOptions): void {
+  readRemarks(voices, options)
+  const runs = listRuns(voices)
+  const gender = (id: string) => options.people?.gender(id) ?? 'unknown'
+  for (const run of runs) alternate(run, gender)
+  for (const run of runs) answerVocatives(run, gender)
+  for (const run of runs) alternate(run, gender)
+  guessFromBeats(voices, gender)
+  for (const run of runs) alternate(run, gender)
+  for (const run of runs) nameAddressees(run)
+}
+
+/** «сказал Иван», «она спросила», «Иван сказал:» before the reply. */
+function readRemarks(voices: readonly Voice[], { people, narrator }: SpeakerOptions): void {
+  const recent: string[] = [] // latest first
+  const gender = (id: string) => people?.gender(id) ?? 'unknown'
+  voices.forEach((voice, i) => {
+    const previous = voices[i - 1]
+    const announced = previous && !previous.speaks && previous.evidence.announces ? previous.evidence : undefined
+    if (announced !== undefined && voice.speaks && voice.evidence.subject === undefined) {
+      settle(voice, announced, recent, gender, narrator, undefined)
+    } else if (voice.speaks) {
+      settle(voice, voice.evidence, recent, gender, narrator, previous?.speaks ? previous.speaker : undefined)
+    }
+    for (const id of [...voice.evidence.named].reverse()) remember(recent, id)
+    if (voice.speaker !== undefined) remember(recent, voice.speaker)
+  })
+}
+
+function settle(
+  voice: Voice,
+  { subject, saying }: Evidence,
+  recent: readonly string[],
+  gender: (id: string) => Gender,
+  narrator: string | undefined,
+  before: string | undefined,
+): void {
+  if (subject?.kind === 'person') [voice.speaker, voice.basis] = [subject.id, saying ? 'explicit' : 'guessed']
+  if (subject?.kind === 'narrator' && narrator !== undefined) [voice.speaker, voice.basis] = [narrator, 'explicit']
+  if (subject?.kind !== 'pronoun') return
+  const alive = recent.filter(id => gender(id) === subject.gender && !voice.evidence.vocatives.includes(id))
+  const others = alive.filter(id => id !== before)
+  const chosen = others[0] ?? (before === undefined || alive.length > 0 ? alive[0] : undefined)
+  if (chosen !== undefined)
+    [voice.speaker, voice.basis] = [chosen, others.length === 1 && saying ? 'explicit' : 'guessed']
+}
+
+function remember(recent: string[], id: string): void {
+  const at = recent.indexOf(id)
+  if (at >= 0) recent.splice(at, 1)
+  recent.unshift(id)
+}
+
+/** Replies that follow each other without narration between. */
+function listRuns(voices: readonly Voice[]): Voice[][] {
+  const runs: Voice[][] = []
+  voices.forEach((voice, i) => {
+    if (!voice.speaks) return
+    const last = runs.at(-1)
+    if (last !== undefined && voices[i - 1]?.speaks) last.push(voice)
+    else runs.push([voice])
+  })
+  return runs
+}
+
+/** Two people take turns: who spoke two replies ago speaks now; between two known people the gap belongs to the other. */
+function alternate(run: readonly Voice[], gender: (id: string) => Gender): void {
+  const known = new Set(run.flatMap(voice => voice.speaker ?? []))
+  const pair = known.size === 2 ? [...known] : undefined
+  const order = [...run.keys()]
+  for (const step of [-1, 1]) {
+    for (const i of step < 0 ? order : order.reverse()) {
+      const [voice, near, far] = [run[i], run[i + step], run[i + 2 * step]]
+      if (voice.speaker !== undefined || near?.speaker === undefined) continue
+      const candidate = far?.speaker ?? pair?.find(id => id !== near.speaker)
+      if (candidate === undefined || candidate === near.speaker || !mayBe(voice, candidate, gender)) continue
+      const guessed =
+        near.basis === 'guessed' || far?.basis === 'guessed' || voice.evidence.subject?.kind === 'stranger'
+      ;[voice.speaker, voice.basis] = [candidate, guessed ? 'guessed' : 'alternation']
+    }
+  }
+}
+
+/** A reply cannot be by a person it calls by name, nor by one whose gender its verb denies, nor by a stranger. */
+function mayBe({ evidence }: Voice, id: string, gender: (id: string) => Gender): boolean {
+  if (evidence.vocatives.includes(id) || evidence.subject?.kind === 'stranger') return false
+  if (evidence.subject?.kind === 'narrator') return false
+  const wanted = evidence.subject?.kind === 'pronoun' ? evidence.subject.gender : evidence.verbGender
+  return wanted === 'unknown' || gender(id) === 'unknown' || gender(id) === wanted
+}
+
+/** Whoever was called by name answers; and of two people in a run, the one not called is speaking. */
+function answerVocatives(run: readonly Voice[], gender: (id: string) => Gender): void {
+  run.forEach((voice, i) => {
+    if (voice.speaker !== undefined) return
+    const called = run[i - 1]?.evidence.vocatives
+    const known = [...new Set(run.flatMap(other => other.speaker ?? []))]
+    const other = voice.evidence.vocatives.length === 1 ? known.filter(id => id !== voice.evidence.vocatives[0]) : []
+    const candidate = other.length === 1 ? other[0] : called?.length === 1 ? called[0] : undefined
+    if (candidate === undefined || candidate === run[i - 1]?.speaker || !mayBe(voice, candidate, gender)) return
+    ;[voice.speaker, voice.basis] = [candidate, 'vocative']
+  })
+}
+
+/** A paragraph of narration right before the first reply that names one person only, or right after the last one. */
+function guessFromBeats(voices: readonly Voice[], gender: (id: string) => Gender): void {
+  voices.forEach((voice, i) => {
+    if (!voice.speaks || voice.speaker !== undefined) return
+    const beats = [voices[i - 1], voices[i + 1]].filter(beat => beat !== undefined && !beat.speaks)
+    const own = voice.evidence.named.length === 1 ? voice.evidence.named[0] : undefined
+    const beside = beats.find(beat => beat.evidence.named.length === 1)?.evidence.named[0]
+    const candidate = own ?? beside
+    if (candidate === undefined || !mayBe(voice, candidate, gender)) return
+    if (candidate === voices[i - 1]?.speaker || candidate === voices[i + 1]?.speaker) return
+    ;[voice.speaker, voice.basis] = [candidate, 'guessed']
+  })
+}
+
+/** The one called by name, else the neighbour in the exchange. */
+function nameAddressees(run: readonly Voice[]): void {
+  run.forEach((voice, i) => {
+    const called = voice.evidence.vocatives.filter(id => id !== voice.speaker)
+    const neighbour = [run[i - 1]?.speaker, run[i + 1]?.speaker].find(id => id !== undefined && id !== voice.speaker)
+    const addressee = called[0] ?? (voice.speaker === undefined ? undefined : neighbour)
+    if (addressee !== undefined) voice.addressee = addressee
+  })
+}
