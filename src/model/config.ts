@@ -1,0 +1,122 @@
+// A Hugging Face config.json to the shape of one decoder; a key that could change the mathematics is never passed over.
+import { AppError } from '../base/errors.js'
+import { nearestName } from '../base/nearest.js'
+import { architectures, type ModelType } from './architectures.js'
+import { ConfigReader } from './config-reader.js'
+
+/** config.json as it is written. */
+export type ConfigJson = Readonly<Record<string, unknown>>
+
+export type Activation = 'gelu-tanh' | 'gelu' | 'silu' | 'relu'
+
+/** What the blocks are built from, whatever the family calls it. */
+export interface ModelConfig {
+  readonly modelType: ModelType
+  /** Rows of the embedding. */
+  readonly vocabulary: number
+  /** C, the width of the residual stream. */
+  readonly width: number
+  readonly layers: number
+  readonly heads: number
+  /** Heads of keys and values; a divisor of `heads`. */
+  readonly keyHeads: number
+  /** D, the width of one head. */
+  readonly headWidth: number
+  /** Width inside the MLP. */
+  readonly innerWidth: number
+  readonly maxPositions: number
+  readonly norm: { readonly kind: 'layer' | 'rms'; readonly epsilon: number }
+  /** Whether each head of queries and keys passes through its own RMS norm (Qwen 3). */
+  readonly headNorm: boolean
+  readonly positions: Positions
+  readonly activation: Activation
+  /** down(act(gate x) * up x) instead of down(act(up x)). */
+  readonly gated: boolean
+  readonly bias: { readonly qkv: boolean; readonly attentionOut: boolean; readonly mlp: boolean }
+  /** Whether the head is the embedding itself. */
+  readonly tied: boolean
+  /** Deviation of freshly drawn weights. */
+  readonly initializerRange: number
+}
+
+/** Learned rows, or rotation by `position * frequencies[i]` radians of the pair (i, i + D/2). */
+export type Positions =
+  { readonly kind: 'learned' } | { readonly kind: 'rotary'; readonly frequencies: readonly number[] }
+
+/** Keys of every family that do not change the numbers of a causal language model. Dropout is not applied in training. */
+const harmlessKeys: readonly string[] = [
+  'architectures', 'model_type', 'transformers_version', 'dtype', 'torch_dtype', '_name_or_path', '_attn_implementation_autoset',
+  'bos_token_id', 'eos_token_id', 'pad_token_id', 'unk_token_id', 'sep_token_id', 'cls_token_id', 'decoder_start_token_id',
+  'use_cache', 'output_attentions', 'output_hidden_states', 'return_dict', 'return_dict_in_generate', 'torchscript',
+  'chunk_size_feed_forward', 'is_encoder_decoder', 'is_decoder', 'id2label', 'label2id', 'problem_type', 'num_labels', 'task_specific_params',
+  'attention_dropout', 'hidden_dropout', 'embd_pdrop', 'attn_pdrop', 'resid_pdrop', 'classifier_dropout', 'gradient_checkpointing', 'pretraining_tp',
+  'summary_activation', 'summary_first_dropout', 'summary_proj_to_labels', 'summary_type', 'summary_use_proj', 'finetuning_task', 'tokenizer_class',
+  'auto_map', 'reorder_and_upcast_attn', 'prefix', 'max_length', 'temperature', 'top_k', 'top_p', 'do_sample', 'repetition_penalty', 'num_beams',
+] // prettier-ignore
+
+/**
+ * @param where file to name in errors
+ * @throws AppError `unsupported-model` naming the supported ones; `unknown-config-key` for a key of unknown effect;
+ * `unsupported-config` for a value that this version cannot compute; `bad-config` for a missing or malformed value
+ */
+export function parseConfig(json: ConfigJson, where = 'config.json'): ModelConfig {
+  const modelType = json.model_type
+  if (typeof modelType !== 'string' || !isModelType(modelType)) throw unsupportedModel(modelType, where)
+  const reader = new ConfigReader(json, where)
+  const config = { modelType, ...architectures[modelType].read(reader) }
+  const unknown = reader.unread(harmlessKeys)
+  if (unknown.length > 0) throw unknownKey(unknown[0], json, reader, where)
+  checkDivisors(config, where)
+  return config
+}
+
+/** The model_type values this version computes. */
+export function supportedModelTypes(): readonly string[] {
+  return Object.keys(architectures)
+}
+
+function isModelType(name: string): name is ModelType {
+  return Object.hasOwn(architectures, name)
+}
+
+function checkDivisors(config: ModelConfig, where: string): void {
+  if (config.heads % config.keyHeads === 0 && (config.positions.kind === 'learned' || config.headWidth % 2 === 0))
+    return
+  const got = `${config.heads} heads, ${config.keyHeads} key heads, head width ${config.headWidth}`
+  throw new AppError('bad-config', {
+    where,
+    what: { en: `heads do not divide: ${got}`, ru: `головы не делятся нацело: ${got}` },
+    fix: { en: 'Correct the numbers of heads', ru: 'Исправьте числа голов' },
+  })
+}
+
+function unsupportedModel(modelType: unknown, where: string): AppError {
+  const known = supportedModelTypes().join(', ')
+  const got = JSON.stringify(modelType)
+  return new AppError('unsupported-model', {
+    where: `${where}, key model_type`,
+    what: { en: `model_type ${got} is not supported`, ru: `model_type ${got} не поддерживается` },
+    fix: {
+      en: `Choose a base model of one of these types: ${known}`,
+      ru: `Выберите базовую модель одного из типов: ${known}`,
+    },
+  })
+}
+
+function unknownKey(key: string, json: ConfigJson, reader: ConfigReader, where: string): AppError {
+  const near = nearestName(key, reader.asked())
+  const hint =
+    near === undefined ? { en: '', ru: '' } : { en: ` Did you mean "${near}"?`, ru: ` Может быть, «${near}»?` }
+  const value = JSON.stringify(json[key])
+  return new AppError('unknown-config-key', {
+    where: `${where}, key ${key}`,
+    what: {
+      en: `unknown key with value ${value}; it could change what the model computes`,
+      ru: `неизвестный ключ со значением ${value}; от него может зависеть, что вычисляет модель`,
+    },
+    fix: {
+      en: `Remove the key if the model does not need it.${hint.en}`,
+      ru: `Удалите ключ, если модели он не нужен.${hint.ru}`,
+    },
+  })
+}

@@ -1,0 +1,155 @@
+// A model folder in Hugging Face layout to configuration and float32 tensors, and back.
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../base/errors.js'
+import { exists, fileNotFound, readJson, writeFileAtomic } from '../base/files.js'
+import { normalAt, streamOf } from '../base/random.js'
+import { readSafetensors, readShardedSafetensors, writeSafetensors, type FloatDtype } from '../formats/safetensors.js'
+import { elementCount, type FloatTensor } from '../graph/tensor.js'
+import { architectures } from './architectures.js'
+import { parseConfig, type ConfigJson, type ModelConfig } from './config.js'
+import { weightSpecs, type WeightSpec } from './weight-specs.js'
+
+/** A model in memory. Training changes the arrays of `weights` in place. */
+export interface Model {
+  readonly config: ModelConfig
+  /** config.json as it was read. */
+  readonly json: ConfigJson
+  /** By Hugging Face name; each array owns its ArrayBuffer. A tied head has no entry of its own. */
+  readonly weights: Map<string, FloatTensor>
+  /** generation_config.json, kept as it was. */
+  readonly generation?: ConfigJson
+}
+
+/** Element type on disk. */
+export type StoredDtype = 'float32' | 'float16' | 'bfloat16'
+
+const storedDtypes: { readonly [D in StoredDtype]: FloatDtype } = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' }
+
+/**
+ * Reads config.json and model.safetensors (or the shards of its index); numbers become float32.
+ * @throws AppError as `parseConfig`; `file-not-found`; `pickle-weights` for .bin and .pt; as `readSafetensors`;
+ * `missing-tensor`, `unknown-tensor` or `weight-shape` when the weights are not those of the configuration
+ */
+export async function loadModel(folder: string): Promise<Model> {
+  const path = join(folder, 'config.json')
+  const json = (await readJson(path)) as ConfigJson
+  const config = parseConfig(json, path)
+  const weights = checkWeights(config, await readWeights(folder), folder)
+  const generationPath = join(folder, 'generation_config.json')
+  const generation = (await exists(generationPath)) ? ((await readJson(generationPath)) as ConfigJson) : undefined
+  return { config, json, weights, generation }
+}
+
+/**
+ * Writes config.json, generation_config.json and model.safetensors into a folder; other files there stay.
+ * @throws AppError `disk-full`
+ */
+export async function saveModel(
+  folder: string,
+  model: Model,
+  { dtype = 'float32' }: { dtype?: StoredDtype } = {},
+): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  await writeSafetensors(join(folder, 'model.safetensors'), model.weights, { dtype: storedDtypes[dtype] })
+  const key = 'dtype' in model.json ? 'dtype' : 'torch_dtype'
+  await writeFileAtomic(join(folder, 'config.json'), toJson({ ...model.json, [key]: dtype }))
+  if (model.generation) await writeFileAtomic(join(folder, 'generation_config.json'), toJson(model.generation))
+}
+
+/**
+ * A fresh model with random weights as transformers draws them: normal with `initializer_range`, zero biases, norms of one;
+ * GPT-2 narrows the last product of each branch by √(2·layers).
+ * @param json config.json; `model_type` and sizes at least
+ */
+export function createModel(json: ConfigJson, seed: number): Model {
+  const config = parseConfig(json)
+  const weights = new Map(weightSpecs(config).map(spec => [spec.name, drawTensor(config, spec, seed)]))
+  return { config, json, weights }
+}
+
+function drawTensor(config: ModelConfig, { name, shape, role }: WeightSpec, seed: number): FloatTensor {
+  const data = new Float32Array(elementCount(shape))
+  if (role === 'norm') data.fill(1)
+  if (role === 'norm' || role === 'bias') return { dtype: 'float32', shape, data }
+  const narrow = role === 'residual' && config.modelType === 'gpt2' ? Math.sqrt(2 * config.layers) : 1
+  const deviation = config.initializerRange / narrow
+  const stream = streamOf(name)
+  for (let i = 0; i < data.length; i++) data[i] = deviation * normalAt(seed, stream, i)
+  return { dtype: 'float32', shape, data }
+}
+
+async function readWeights(folder: string): Promise<Map<string, FloatTensor>> {
+  const single = join(folder, 'model.safetensors')
+  if (await exists(single)) return readSafetensors(single)
+  const index = join(folder, 'model.safetensors.index.json')
+  if (await exists(index)) return readShardedSafetensors(index)
+  const pickle = (await readdir(folder)).find(name => /\.(?:bin|pt|pth|ckpt)$/.test(name))
+  throw pickle === undefined ? fileNotFound(single) : pickleWeights(join(folder, pickle))
+}
+
+/** The tensors of the configuration, exactly; names saved from the bare model get their prefix. */
+function checkWeights(config: ModelConfig, read: Map<string, FloatTensor>, folder: string): Map<string, FloatTensor> {
+  const { names } = architectures[config.modelType]
+  const specs = weightSpecs(config)
+  const bare = !read.has(specs[0].name) && read.has(specs[0].name.slice(names.prefix.length))
+  const rest = new Map(
+    [...read].map(([name, tensor]) => [bare && name !== `${names.head}.weight` ? names.prefix + name : name, tensor]),
+  )
+  const weights = new Map<string, FloatTensor>()
+  for (const { name, shape } of specs) {
+    const tensor = rest.get(name)
+    if (!tensor) throw missingTensor(folder, name)
+    if (tensor.shape.join() !== shape.join()) throw wrongShape(folder, name, shape, tensor.shape)
+    weights.set(name, tensor)
+    rest.delete(name)
+  }
+  if (config.tied) rest.delete(`${names.head}.weight`)
+  const unknown = [...rest.keys()].find(name => !names.ignored.test(name))
+  if (unknown !== undefined) throw unknownTensor(folder, unknown)
+  return weights
+}
+
+function toJson(value: ConfigJson): string {
+  return JSON.stringify(value, undefined, 2) + '\n'
+}
+
+function pickleWeights(path: string): AppError {
+  return new AppError('pickle-weights', {
+    where: path,
+    what: {
+      en: 'the weights are a Python pickle, which can run any code when it is opened',
+      ru: 'веса записаны как pickle языка Python, а он при открытии может выполнить любой код',
+    },
+    fix: {
+      en: 'Take the safetensors file of the same model, or convert it in Python once: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)',
+      ru: 'Возьмите safetensors той же модели или один раз преобразуйте в Python: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)',
+    },
+  })
+}
+
+const refetch = {
+  en: 'config.json and the weights do not belong together; fetch the model again',
+  ru: 'config.json и веса не подходят друг к другу; скачайте модель заново',
+}
+
+function missingTensor(folder: string, name: string): AppError {
+  const what = { en: `the weights lack the tensor ${name}`, ru: `в весах нет тензора ${name}` }
+  return new AppError('missing-tensor', { where: folder, what, fix: refetch })
+}
+
+function unknownTensor(folder: string, name: string): AppError {
+  const what = {
+    en: `the weights have a tensor ${name} that the configuration does not use`,
+    ru: `в весах есть тензор ${name}, которого нет в конфигурации`,
+  }
+  return new AppError('unknown-tensor', { where: folder, what, fix: refetch })
+}
+
+function wrongShape(folder: string, name: string, expected: readonly number[], got: readonly number[]): AppError {
+  const what = {
+    en: `tensor ${name} is [${got.join(', ')}], the configuration asks for [${expected.join(', ')}]`,
+    ru: `тензор ${name} имеет форму [${got.join(', ')}], а по конфигурации нужна [${expected.join(', ')}]`,
+  }
+  return new AppError('weight-shape', { where: folder, what, fix: refetch })
+}
