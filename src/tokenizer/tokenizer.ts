@@ -36,7 +36,8 @@ export interface StreamDecoder {
   end(): string
 }
 
-export type RowInit = { readonly kind: 'mean' } | { readonly kind: 'subtokens'; readonly ids: Uint32Array } | { readonly kind: 'zero' }
+export type RowInit =
+  { readonly kind: 'mean' } | { readonly kind: 'subtokens'; readonly ids: Uint32Array } | { readonly kind: 'zero' }
 
 /** How the rows of an embedding follow a change of vocabulary: `from[newId]` is the old row kept, or -1, and then `init` says how to fill it. */
 export interface IdMap {
