@@ -2,7 +2,7 @@
 import { AppError } from '../base/errors.js'
 import { streamOf, uniformAt } from '../base/random.js'
 import type { FloatTensor } from '../graph/tensor.js'
-import { architectures } from './architectures.js'
+import { architectures, type ModelType } from './architectures.js'
 import type { ModelConfig } from './config.js'
 import { checkLora, loraModules, loraScale, rowModules, savedModules, type LoraMethod } from './method.js'
 import { weightSpecs } from './weight-specs.js'
@@ -18,6 +18,9 @@ export interface Adapter {
   readonly rows: ReadonlyMap<string, readonly number[]>
   /** Modules replaced whole. */
   readonly saved: readonly string[]
+  /** Of the model it was made for. */
+  readonly modelType: ModelType
+  readonly tied: boolean
   /** By the name in adapter_model.safetensors. */
   readonly weights: Map<string, FloatTensor>
 }
@@ -51,6 +54,8 @@ export function createAdapter(model: Model, method: LoraMethod, seed: number): A
     modules: loraModules(model.config, method.targets),
     rows: new Map(rowIds.length === 0 ? [] : rowModules(model.config).map(module => [module, rowIds])),
     saved,
+    modelType: model.config.modelType,
+    tied: model.config.tied,
   }
   checkDisjoint(shape)
   const tensors = adapterSpecs(model, shape, seed).map(({ name, shape, start }): [string, FloatTensor] => [

@@ -4,11 +4,12 @@ import { AppError } from '../../src/base/errors.js'
 import { exists } from '../../src/base/files.js'
 import type { Adapter } from '../../src/model/adapter.js'
 import { createDecoder } from '../../src/model/decoder.js'
-import { loadAdapter } from '../../src/model/peft.js'
+import { loadAdapter } from '../../src/model/adapter-files.js'
 import type { Parameter, TrainingStep } from '../../src/model/step.js'
 import { createTrainingStep, runForward } from '../../src/model/train-step.js'
 import { loadModel, type Model } from '../../src/model/weights.js'
 import type { Runtime } from '../../src/runtime/runtime.js'
+import { clipFactor, createOptimizer, gradientNorm } from '../../src/train/optimizer.js'
 import { baseFolder, readReference, type CaseResult, type ParityErrors, type Reference } from './cases.js'
 
 const tolerances: ParityErrors = { logits: 1e-4, loss: 1e-4, gradients: 1e-4, losses: 1e-3 }
@@ -41,7 +42,7 @@ async function compare(
   const step = await createTrainingStep(model, method, { batch: batch.batch, length: batch.length, runtime, adapter })
   const { lossSum, tokens } = await step.run(batch, 1 / countTokens(reference))
   const [gradients, worst] = gradientsError(reference, step.parameters)
-  const losses = await trainTen(step, reference)
+  const losses = await trainTen(step, reference, runtime)
   await step.close()
   const errors: ParityErrors = {
     logits,
@@ -126,33 +127,14 @@ async function greedyIds(
 }
 
 /** AdamW as the references use it: lr 1e-2, betas 0.9 and 0.999, eps 1e-8, weight decay 0.1, clipping to norm 1. */
-async function trainTen(step: TrainingStep, reference: Reference): Promise<number[]> {
-  const moments = step.parameters.map(({ data }) => [new Float64Array(data.length), new Float64Array(data.length)])
+async function trainTen(step: TrainingStep, reference: Reference, runtime: Runtime): Promise<number[]> {
+  const optimizer = await createOptimizer({ kind: 'adamw', weightDecay: 0.1 }, step.parameters, runtime)
   const losses: number[] = []
   for (let time = 1; time <= 10; time++) {
     const { lossSum, tokens } = await step.run(reference.batch, 1 / countTokens(reference))
     losses.push(lossSum / tokens)
-    const norm = Math.sqrt(
-      step.parameters.reduce((sum, { gradient }) => sum + gradient.reduce((s, g) => s + g * g, 0), 0),
-    )
-    const clip = Math.min(1, 1 / (norm + 1e-6))
-    step.parameters.forEach((parameter, i) => updateAdamW(parameter, moments[i], clip, time))
+    await optimizer.step(1e-2, clipFactor(gradientNorm(step.parameters), 1))
   }
+  await optimizer.close()
   return losses
-}
-
-function updateAdamW(
-  { data, gradient, decay }: Parameter,
-  [first, second]: Float64Array[],
-  clip: number,
-  time: number,
-): void {
-  const keep = 1 - 1e-2 * (decay ? 0.1 : 0)
-  for (let i = 0; i < data.length; i++) {
-    const g = gradient[i] * clip
-    first[i] = 0.9 * first[i] + 0.1 * g
-    second[i] = 0.999 * second[i] + 0.001 * g * g
-    const step = first[i] / (1 - 0.9 ** time) / (Math.sqrt(second[i] / (1 - 0.999 ** time)) + 1e-8)
-    data[i] = data[i] * keep - 1e-2 * step
-  }
 }

@@ -53,7 +53,8 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
     kind: 'lora', rank, alpha, rsLora: json.use_rslora === true, targets: modules, newTokenRows, modulesToSave: saved,
   } // prettier-ignore
   checkLora(config, method)
-  const adapter = { method, modules, rows, saved, weights: await readWeights(folder) }
+  const { modelType, tied } = config
+  const adapter = { method, modules, rows, saved, modelType, tied, weights: await readWeights(folder) }
   checkAdapter(model, adapter)
   return adapter
 }
@@ -65,23 +66,22 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
  */
 export async function saveAdapter(
   folder: string,
-  model: Model,
   adapter: Adapter,
   { base = '' }: { base?: string } = {},
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
   await writeSafetensors(join(folder, weightsFile), adapter.weights)
-  const json = adapterConfig(model.config, adapter, base)
+  const json = adapterConfig(adapter, base)
   await writeFileAtomic(join(folder, configFile), JSON.stringify(json, undefined, 2) + '\n')
 }
 
-function adapterConfig(config: ModelConfig, { method, modules, rows, saved }: Adapter, base: string): ConfigJson {
-  const { layout } = architectures[config.modelType].names
+function adapterConfig({ method, modules, rows, saved, modelType, tied }: Adapter, base: string): ConfigJson {
+  const { layout } = architectures[modelType].names
   const tokens = Object.fromEntries([...rows].map(([module, ids]) => [module.split('.').at(-1)!, ids]))
   return {
     base_model_name_or_path: base,
     bias: 'none',
-    ensure_weight_tying: config.tied && saved.length > 0,
+    ensure_weight_tying: tied && saved.length > 0,
     fan_in_fan_out: layout === 'in-out',
     inference_mode: true,
     init_lora_weights: true,
