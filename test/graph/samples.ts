@@ -1,0 +1,151 @@
+// Small graphs for every operation; the gradient check and the comparison with runtimes walk them all.
+import * as g from '../../src/graph/build.js'
+import type { Node } from '../../src/graph/graph.js'
+import type { OpName } from '../../src/graph/ops.js'
+
+export interface Sample {
+  /** Shapes of the float32 inputs. */
+  readonly shapes: readonly (readonly number[])[]
+  readonly build: (...inputs: readonly Node[]) => Node | readonly Node[]
+  /** Inputs are drawn evenly from here; default [-2, 2]. */
+  readonly range?: readonly [number, number]
+  /** `slope` (default): finite differences; `flat`: the gradient is zero; `none`: asking for it is an error. */
+  readonly gradient?: 'slope' | 'flat' | 'none'
+}
+
+const positive = [0.5, 2] as const
+
+function pointwise(build: (x: Node) => Node, rest: Partial<Sample> = {}): readonly Sample[] {
+  return [{ shapes: [[3, 4]], build, ...rest }]
+}
+
+function broadcasting(build: (a: Node, b: Node) => Node, rest: Partial<Sample> = {}): readonly Sample[] {
+  const shapes = [[[2, 3], [2, 3]], [[2, 3, 4], [3, 1]], [[4], [2, 1, 4]], [[2, 3], []]] // prettier-ignore
+  return shapes.map(pair => ({ shapes: pair, build, ...rest }))
+}
+
+function comparing(build: (a: Node, b: Node) => Node): readonly Sample[] {
+  return broadcasting(build, { gradient: 'none' })
+}
+
+/** int64 ids of any shape. */
+function ids(shape: readonly number[], list: readonly number[]): Node {
+  return g.constant({ dtype: 'int64', shape, data: BigInt64Array.from(list, BigInt) })
+}
+
+const zero = g.scalar(0)
+
+/** A missing operation does not compile. */
+export const samples: { readonly [Op in OpName]: readonly Sample[] } = {
+  Input: pointwise(x => x),
+  Constant: pointwise(x => g.mul(x, g.constant({ dtype: 'float32', shape: [4], data: Float32Array.of(1, 2, -3, 4) }))),
+  StopGradient: pointwise(x => g.stopGradient(x), { gradient: 'flat' }),
+  Add: broadcasting(g.add),
+  Sub: broadcasting(g.sub),
+  Mul: broadcasting(g.mul),
+  Div: broadcasting(g.div, { range: positive }),
+  Maximum: broadcasting(g.maximum),
+  Minimum: broadcasting(g.minimum),
+  Neg: pointwise(g.neg),
+  Abs: pointwise(g.abs),
+  Sign: pointwise(g.sign, { gradient: 'flat' }),
+  Round: pointwise(g.round, { gradient: 'flat' }),
+  Exp: pointwise(g.exp),
+  Log: pointwise(g.log, { range: positive }),
+  Sqrt: [...pointwise(g.sqrt, { range: positive }), ...pointwise(g.rsqrt, { range: positive })],
+  Sin: pointwise(g.sin),
+  Cos: pointwise(g.cos),
+  Tanh: pointwise(g.tanh),
+  Sigmoid: pointwise(g.sigmoid),
+  Erf: pointwise(g.erf),
+  Relu: pointwise(g.relu),
+  Silu: pointwise(g.silu),
+  Gelu: [...pointwise(x => g.gelu(x, 'tanh')), ...pointwise(x => g.gelu(x, 'none'))],
+  Where: [
+    { shapes: [[2, 3], [2, 3]], build: (a, b) => g.where(g.greater(a, zero), a, g.mul(b, b)) }, // prettier-ignore
+    { shapes: [[3], [2, 1], [2, 3]], build: (a, b, c) => g.mul(c, g.where(g.greater(c, zero), a, b)) },
+  ],
+  Equal: comparing(g.equal),
+  Less: comparing(g.less),
+  LessOrEqual: comparing(g.lessOrEqual),
+  Greater: comparing(g.greater),
+  And: comparing((a, b) => g.and(g.less(a, b), g.greater(a, zero))),
+  Not: pointwise(x => g.not(g.greater(x, zero)), { gradient: 'none' }),
+  Cast: [
+    ...pointwise(x => g.cast(g.cast(x, 'int64'), 'float32'), { gradient: 'flat' }),
+    ...pointwise(x => g.cast(g.less(x, zero), 'float32'), { gradient: 'flat' }),
+    ...pointwise(x => g.cast(g.cast(x, 'uint8'), 'float32'), { gradient: 'flat', range: [0, 200] }),
+    ...pointwise(x => g.cast(x, 'int32'), { gradient: 'flat' }),
+  ],
+  MatMul: [
+    ...[false, true].flatMap(transposeA =>
+      [false, true].flatMap(transposeB => {
+        const a = transposeA ? [3, 2] : [2, 3]
+        const b = transposeB ? [4, 3] : [3, 4]
+        return [
+          { shapes: [a, b], build: (x: Node, y: Node) => g.matmul(x, y, { transposeA, transposeB, alpha: 0.5 }) },
+          { shapes: [[5, ...a], [5, ...b]], build: (x: Node, y: Node) => g.matmul(x, y, { transposeA, transposeB }) }, // prettier-ignore
+          { shapes: [[5, ...a], b], build: (x: Node, y: Node) => g.matmul(x, y, { transposeA, transposeB }) },
+        ]
+      }),
+    ),
+    { shapes: [[2, 3, 2, 4], [2, 1, 4, 3]], build: (a, b) => g.matmul(a, b, { alpha: 2 }) }, // prettier-ignore
+    { shapes: [[2, 1, 3, 2, 4], [2, 2, 1, 3, 4]], build: (a, b) => g.matmul(a, b, { transposeB: true }) }, // prettier-ignore
+  ],
+  Linear: [
+    { shapes: [[2, 3], [3, 4], [4]], build: (x, w, b) => g.linear(x, w, b) }, // prettier-ignore
+    { shapes: [[2, 2, 3], [4, 3], [4]], build: (x, w, b) => g.linear(x, w, b, { transposeB: true }) }, // prettier-ignore
+  ],
+  Softmax: [...pointwise(x => g.softmax(x)), ...pointwise(x => g.softmax(x, 0))],
+  LogSoftmax: [...pointwise(x => g.logSoftmax(x)), ...pointwise(x => g.logSoftmax(x, 0))],
+  ReduceSum: reducing(g.reduceSum),
+  ReduceMean: reducing(g.reduceMean),
+  ReduceMax: reducing(g.reduceMax),
+  Reshape: [...pointwise(x => g.reshape(x, [2, -1, 3])), { shapes: [[1, 1]], build: x => g.reshape(x, []) }],
+  Transpose: [{ shapes: [[2, 3, 4]], build: x => g.transpose(x, [2, 0, 1]) }],
+  Concat: [{ shapes: [[2, 3], [2, 1], [2, 2]], build: (...xs) => g.concat(xs, -1) }], // prettier-ignore
+  Slice: [
+    ...pointwise(x => g.slice(x, 1, 1, 3)),
+    // neighbouring slices: their gradients are joined instead of padded and added
+    ...pointwise(x => g.mul(g.slice(x, -1, 2, 4), g.exp(g.slice(x, -1, 0, 2)))),
+    ...pointwise(x => g.mul(g.slice(x, 1, 0, 3), g.exp(g.slice(x, 1, 1, 4)))),
+  ],
+  Pad: pointwise(x => g.pad(x, 0, 2, 1)),
+  Split: [
+    { shapes: [[2, 6]], build: x => g.split(x, 1, [1, 3, 2]) },
+    { shapes: [[2, 6]], build: x => g.split(x, -1, [1, 3, 2])[1] },
+  ],
+  Expand: [
+    { shapes: [[3, 1]], build: x => g.expand(x, [2, 3, 4]) },
+    { shapes: [[]], build: x => g.expand(x, [2, 2]) },
+  ],
+  Gather: [
+    { shapes: [[5, 3]], build: x => g.gather(x, ids([2, 2], [4, 0, 4, 1])) },
+    { shapes: [[5]], build: x => g.gather(x, ids([3], [4, 0, 4])) },
+    { shapes: [[2, 5, 3]], build: x => g.gather(x, ids([2, 2], [4, 0, 4, 1]), 1) },
+    // tied embedding: rows are scattered onto the other gradient
+    { shapes: [[5, 3]], build: x => g.matmul(g.gather(x, ids([4], [4, 0, 4, 1])), x, { transposeB: true }) },
+  ],
+  ScatterAddRows: [
+    { shapes: [[3, 2], [5, 2]], build: (base, rows) => g.scatterAddRows(base, ids([5], [0, 2, 2, 0, 2]), rows) }, // prettier-ignore
+    { shapes: [[2, 2, 2, 3]], build: rows => g.scatterAddRows([4, 2, 3], ids([2, 2], [3, 1, 1, 1]), rows) },
+  ],
+  GatherElements: [{ shapes: [[2, 4]], build: x => g.gatherElements(x, ids([2, 3], [3, 0, 3, 1, 1, 2]), 1) }],
+  ScatterElementsAdd: [
+    {
+      shapes: [[2, 4], [2, 3]], // prettier-ignore
+      build: (base, updates) => g.scatterElementsAdd(base, ids([2, 3], [3, 0, 3, 1, 1, 2]), updates, 1),
+    },
+  ],
+  LayerNorm: [{ shapes: [[2, 3, 5], [5], [5]], build: (x, w, b) => g.layerNorm(x, w, b, 1e-3) }], // prettier-ignore
+  RmsNorm: [{ shapes: [[2, 3, 5], [5]], build: (x, w) => g.rmsNorm(x, w, 1e-3) }], // prettier-ignore
+  CrossEntropy: [
+    { shapes: [[3, 5]], build: x => g.crossEntropyRows(x, ids([3], [4, 0, 2])) },
+    { shapes: [[4, 5]], build: x => g.crossEntropySum(x, ids([4], [4, -100, 0, 2])).lossSum },
+  ],
+}
+
+function reducing(build: (x: Node, axes?: readonly number[], keep?: boolean) => Node): readonly Sample[] {
+  const cases = [[[0, 2], false], [[1], true], [undefined, false], [[-1], false]] as const // prettier-ignore
+  return cases.map(([axes, keep]) => ({ shapes: [[2, 3, 4]], build: x => build(x, axes, keep) }))
+}
