@@ -2,7 +2,7 @@
 import { AppError } from '../base/errors.js'
 import type { Decoder } from '../model/step.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import { createPieceEncoder, type PieceEncoder } from '../train/pieces.js'
+import { createTemplateEncoder, type TemplateEncoder } from '../train/template-encoder.js'
 import { templates, type TemplateName, type TemplateTurn } from '../train/template.js'
 import { streamText, type FinishReason } from './generate.js'
 import type { SamplerSettings } from './samplers.js'
@@ -51,7 +51,7 @@ export class Conversation {
   private seed: number
   private system: string | undefined
   private readonly template: Exclude<TemplateName, 'plain'>
-  private readonly encoder: PieceEncoder
+  private readonly encoder: TemplateEncoder
   private reason: FinishReason | undefined
 
   /** @throws AppError `no-template-token` when the tokenizer lacks the template's token */
@@ -63,7 +63,7 @@ export class Conversation {
     this.template = options.template ?? 'book'
     this.seed = options.seed ?? 0
     this.system = options.system
-    this.encoder = createPieceEncoder(tokenizer, templates[this.template])
+    this.encoder = createTemplateEncoder(tokenizer, templates[this.template])
     decoder.truncate(0)
   }
 
@@ -145,7 +145,7 @@ export class Conversation {
       })
       this.reason = yield* stream
     } finally {
-      this.draws += made.length
+      this.draws += made.length + 1 // the draw of the stop token counts too
       this.cached = [...prompt, ...made].slice(0, this.decoder.length)
     }
   }

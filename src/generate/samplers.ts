@@ -117,10 +117,13 @@ function divide(logits: Float32Array, temperature: number): void {
   for (let id = 0; id < logits.length; id++) logits[id] /= temperature
 }
 
-/** The largest logit; of equal ones the lowest id. */
+/** The largest logit; of equal ones the lowest id. @throws AppError `logits-not-finite` for NaN, +Infinity or nothing but -Infinity */
 function greedy(logits: Float32Array): number {
   let best = -1
-  for (let id = 0; id < logits.length; id++) if (logits[id] > (best < 0 ? -Infinity : logits[best])) best = id
+  for (let id = 0; id < logits.length; id++) {
+    if (Number.isNaN(logits[id])) throw notFinite()
+    if (logits[id] > (best < 0 ? -Infinity : logits[best])) best = id
+  }
   if (best < 0 || logits[best] === Infinity) throw notFinite()
   return best
 }
@@ -130,7 +133,6 @@ function pick(logits: Float32Array, uniform: number): number {
   const best = logits[greedy(logits)]
   let total = 0
   for (let id = 0; id < logits.length; id++) total += Math.exp(logits[id] - best)
-  if (!Number.isFinite(total)) throw notFinite()
   let left = uniform * total
   let last = -1
   for (let id = 0; id < logits.length; id++) {

@@ -5,7 +5,7 @@ import { permutation, streamOf } from '../base/random.js'
 import type { Example } from '../dataset/example.js'
 import type { Batch } from '../model/step.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import { createPieceEncoder, type MarkedTokens } from './pieces.js'
+import { createTemplateEncoder, type MarkedTokens } from './template-encoder.js'
 import { templates, type Piece, type TemplateName } from './template.js'
 
 /** A micro-batch with what error messages and bits per byte need to know of it. */
@@ -59,7 +59,7 @@ type Row = readonly Sequence[]
  */
 export function createBatches(examples: readonly Example[], tokenizer: Tokenizer, options: BatchOptions): BatchSource {
   const { template = 'book', batch, length, packing = true, seed = 0, shuffle = true } = options
-  const encoder = createPieceEncoder(tokenizer, templates[template])
+  const encoder = createTemplateEncoder(tokenizer, templates[template])
   const pieces = examples.map(example => templates[template].render(example.turns, example.system))
   const encoded = pieces.map(list => encoder.encode(list))
   checkMask(pieces, encoded, template)
@@ -95,7 +95,7 @@ export function maskPreview(
   tokenizer: Tokenizer,
   template: TemplateName = 'book',
 ): { readonly text: string; readonly learn: boolean }[] {
-  const { ids, learn } = createPieceEncoder(tokenizer, templates[template]).encode(
+  const { ids, learn } = createTemplateEncoder(tokenizer, templates[template]).encode(
     templates[template].render(example.turns, example.system),
   )
   return runsOf(learn).map(([start, end]) => ({

@@ -9,7 +9,7 @@ export interface MarkedTokens {
   readonly learn: Uint8Array
 }
 
-export interface PieceEncoder {
+export interface TemplateEncoder {
   /**
    * @param options.ends whether eos closes the tokens; it is learnt when the last piece is
    */
@@ -20,7 +20,7 @@ export interface PieceEncoder {
  * An encoder for one tokenizer and template. Texts never become the template's tokens, whatever they contain.
  * @throws AppError `no-template-token` when the tokenizer lacks one of the template's tokens
  */
-export function createPieceEncoder(tokenizer: Tokenizer, template: Template): PieceEncoder {
+export function createTemplateEncoder(tokenizer: Tokenizer, template: Template): TemplateEncoder {
   for (const token of template.tokens) if (tokenizer.id(token) === undefined) throw noTemplateToken(token)
   const { bos, eos } = tokenizer.special
   const first = tokenizer.encode('', { addSpecial: true }).ids[0]
