@@ -6,8 +6,7 @@ import { writeFileAtomic } from '../base/files.js'
 import type { WorkOptions } from '../base/progress.js'
 import type { Person, Register } from '../characters/person.js'
 import { formatPeople, parsePeople } from '../characters/people-file.js'
-import { findCharacters } from '../characters/register.js'
-import { mergePeople, renamePerson, resolvePerson, setGender } from '../characters/register-edits.js'
+import { findCharacters, mergePeople, renamePerson, resolvePerson, setGender } from '../characters/register.js'
 import type { Document } from '../sources/document.js'
 import { writeEditable, writeEdited } from './editable.js'
 import { changePlan, paths, type Project } from './project.js'
@@ -79,7 +78,10 @@ export async function changePeople(
 
 function applyChange(register: Register, change: PeopleChange): Register {
   const id = (name: string): string => resolvePerson(register, name).id
-  if (change.kind === 'merge') return mergePeople(register, change.names.map(id))
+  if (change.kind === 'merge') {
+    const [keep, ...others] = change.names.map(id)
+    return others.reduce((merged, other) => mergePeople(merged, keep, other), register)
+  }
   if (change.kind === 'rename') return renamePerson(register, id(change.name), change.to)
   return setGender(register, id(change.name), change.gender)
 }

@@ -25,7 +25,9 @@ const dataset = z.strictObject({
   /** `all`: every line is learnt, as TiMe does; `own`: only the character's replies. */
   learn: z.enum(['all', 'own']).default('all'),
   maxChars: z.int().min(100).default(1500),
-  minChars: z.int().min(0).default(20),
+  minLetters: z.int().min(0).default(20),
+  /** Rewrite the names of everybody, as TiMe does, instead of the character's alone. */
+  everybody: z.boolean().default(false),
   blacklist: z.array(z.string()).default([]),
 })
 
@@ -72,6 +74,8 @@ export const planSchema = z.strictObject({
   sources: z.array(source).default([]),
   /** Name of the character to become: any of the names in dictionaries/people.txt. */
   focus: z.string().optional(),
+  /** Who becomes ты where the character becomes я. */
+  partner: z.string().optional(),
   dataset: dataset.prefault({}),
   tokenizer: tokenizer.prefault({}),
   train: train.prefault({}),

@@ -1,0 +1,29 @@
+// Where the base model of a plan lies: the shipped pocket model by name, or a folder in Hugging Face layout.
+import { existsSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { AppError } from '../base/errors.js'
+import { assetPath } from '../base/package.js'
+import type { Project } from './project.js'
+
+const shipped = 'pocket-ru'
+
+/**
+ * Folder of the base model, with config.json, weights and tokenizer.
+ * @throws AppError `no-base-model` for a name that is neither shipped nor a folder with config.json
+ */
+export function baseModelFolder({ folder, plan }: Project): string {
+  const { base } = plan.train
+  const path = base === shipped ? assetPath(shipped) : isAbsolute(base) ? base : join(folder, base)
+  if (existsSync(join(path, 'config.json'))) return path
+  throw new AppError('no-base-model', {
+    where: 'dvoynik.json, key train.base',
+    what: {
+      en: `no model at "${base}": there is no ${join(path, 'config.json')}`,
+      ru: `по адресу «${base}» нет модели: нет ${join(path, 'config.json')}`,
+    },
+    fix: {
+      en: `Give "${shipped}" or a folder in Hugging Face layout (config.json, model.safetensors, tokenizer.json)`,
+      ru: `Укажите «${shipped}» или папку в виде Hugging Face (config.json, model.safetensors, tokenizer.json)`,
+    },
+  })
+}

@@ -1,0 +1,41 @@
+// Opens a conversation with the character of a project.
+import { join } from 'node:path'
+import { createDecoder } from '../model/decoder.js'
+import { loadModel } from '../model/weights.js'
+import { Conversation } from '../generate/conversation.js'
+import { createRuntime } from '../runtime/registry.js'
+import { loadTokenizer } from '../tokenizer/files.js'
+import { paths, type Project } from './project.js'
+import { loadTrained } from './train.js'
+
+export interface OpenConversation {
+  readonly conversation: Conversation
+  /** The character's name. */
+  readonly name: string
+  close(): Promise<void>
+}
+
+export interface ConversationChoice {
+  /** Name of the run. Default `main`. */
+  readonly run?: string
+  /** The model before training. */
+  readonly base?: boolean
+  /** Default: the plan's. */
+  readonly seed?: number
+}
+
+/** @throws AppError `no-run` when there is nothing trained yet */
+export async function openConversation(
+  project: Project,
+  { run, base = false, seed }: ConversationChoice = {},
+): Promise<OpenConversation> {
+  const { chat, focus, name } = project.plan
+  const { model, adapter } = base
+    ? { model: await loadModel(join(project.folder, paths.start)), adapter: undefined }
+    : await loadTrained(project, run)
+  const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
+  const decoder = await createDecoder(model, { adapter, runtime: await createRuntime() })
+  const { maxTokens, seed: plannedSeed, ...sampling } = chat
+  const conversation = new Conversation(decoder, tokenizer, { sampling, maxTokens, seed: seed ?? plannedSeed })
+  return { conversation, name: focus ?? name, close: () => decoder.close() }
+}

@@ -1,0 +1,165 @@
+// Stage `dataset`: scenes, rewriting and examples of all sources, stored with drops and provenance.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../base/errors.js'
+import { exists } from '../base/files.js'
+import type { Drop, StageReport } from '../base/report.js'
+import { buildDictionary, formatDictionary, parseDictionary, type PronounDictionary } from '../characters/dictionary.js'
+import { createPeopleLookup } from '../characters/lookup.js'
+import type { Person, Register, RewriteMode } from '../characters/person.js'
+import { resolvePerson } from '../characters/register.js'
+import { createRewriter } from '../characters/rewrite.js'
+import { buildExamples } from '../dataset/build.js'
+import type { Example } from '../dataset/example.js'
+import { formats } from '../dataset/formats.js'
+import { exportDataset, writeDataset } from '../dataset/store.js'
+import { findScenes } from '../dialogue/scenes.js'
+import { writeEditable } from './editable.js'
+import { findPeople, readPeople, type TellOptions } from './people.js'
+import { paths, type Project } from './project.js'
+import { runStage, type Stage, type StageOutcome } from './stage.js'
+import { readCleaned } from './text.js'
+
+/** Dictionaries and people are inputs, because the user may edit them. */
+export const datasetStage: Stage = {
+  inputs: ({ plan }) => ({
+    options: { focus: plan.focus, partner: plan.partner, ...plan.dataset },
+    inputs: [paths.text, paths.people, paths.me, paths.ti],
+  }),
+  outputs: () => [join(paths.dataset, 'examples.jsonl'), join(paths.dataset, 'drops.jsonl')],
+  async work(project, { onProgress }) {
+    const register = await readPeople(project)
+    const cast = findCast(project, register)
+    const dictionaries = await readDictionaries(project, register, cast.focus)
+    const examples: Example[] = []
+    const drops: Drop[] = []
+    const reports: StageReport[] = []
+    const people = createPeopleLookup(register)
+    const documents = await readCleaned(project)
+    for (const [done, document] of documents.entries()) {
+      onProgress?.({ stage: 'dataset', done, total: documents.length, unit: 'books', note: document.title })
+      const scenes = findScenes(document, { people })
+      const built = buildExamples({
+        document,
+        scenes: scenes.output,
+        register,
+        ...castIds(cast),
+        copies: project.plan.dataset.copies,
+        createRewriter: mode => createRewriter({ register, mode, dictionary: chooseDictionary(dictionaries, mode) }),
+        options: project.plan.dataset,
+      })
+      examples.push(...built.output)
+      drops.push(...scenes.drops, ...built.drops)
+      reports.push(scenes.report, built.report)
+    }
+    await writeDataset(join(project.folder, paths.dataset), { examples, drops, register, reports })
+    onProgress?.({ stage: 'dataset', done: documents.length, total: documents.length, unit: 'books' })
+    return reports
+  },
+}
+
+interface Cast {
+  readonly focus: Person
+  readonly partner: Person | undefined
+}
+
+/** @throws AppError `no-focus`, or `unknown-character` with the nearest names */
+function findCast(project: Project, register: Register): Cast {
+  const { focus, partner } = project.plan
+  if (focus === undefined) throw noFocus(register)
+  return {
+    focus: resolvePerson(register, focus),
+    partner: partner === undefined ? undefined : resolvePerson(register, partner),
+  }
+}
+
+function castIds({ focus, partner }: Cast): { focus: string; partner?: string } {
+  return { focus: focus.id, ...(partner ? { partner: partner.id } : {}) }
+}
+
+interface Dictionaries {
+  readonly me: PronounDictionary
+  readonly ti: PronounDictionary
+}
+
+/** What the user changed in me.txt and ti.txt against what was generated; these entries win over the rules. */
+async function readDictionaries(project: Project, register: Register, focus: Person): Promise<Dictionaries> {
+  const read = async (path: string, kind: 'me' | 'ti'): Promise<PronounDictionary> => {
+    const full = join(project.folder, path)
+    if (!(await exists(full))) return { person: kind, entries: new Map() }
+    const generated = buildDictionary(register, focus.id, kind).entries
+    const { entries } = parseDictionary(await readFile(full, 'utf8'), kind, full)
+    return { person: kind, entries: new Map([...entries].filter(([form, word]) => generated.get(form) !== word)) }
+  }
+  return { me: await read(paths.me, 'me'), ti: await read(paths.ti, 'ti') }
+}
+
+function chooseDictionary({ me, ti }: Dictionaries, mode: RewriteMode): PronounDictionary {
+  const kind = mode.kind === 'all' ? mode.person : mode.kind === 'address' ? 'ti' : 'me'
+  return kind === 'me' ? me : ti
+}
+
+/** Writes dictionaries/me.txt and ti.txt for the focus, unless the user has edited them. */
+async function writeDictionaries(project: Project, options: TellOptions): Promise<void> {
+  const register = await readPeople(project)
+  const { focus } = findCast(project, register)
+  for (const [path, kind] of [
+    [paths.me, 'me'],
+    [paths.ti, 'ti'],
+  ] as const) {
+    const outcome = await writeEditable(
+      join(project.folder, path),
+      formatDictionary(buildDictionary(register, focus.id, kind)),
+    )
+    if (outcome === 'kept') {
+      options.onWarning?.({
+        en: `${path} was edited by you and is used as it is`,
+        ru: `${path} изменён вами и используется как есть`,
+      })
+    }
+  }
+}
+
+/** Everything up to the dataset; stages that are done are skipped. */
+export async function buildDataset(project: Project, options: TellOptions = {}): Promise<readonly StageOutcome[]> {
+  const { outcomes } = await findPeople(project, options)
+  await writeDictionaries(project, options)
+  return [...outcomes, await runStage('dataset', datasetStage, project, options)]
+}
+
+/** Names of the forms a dataset can be written in. */
+export const exportFormats: readonly string[] = Object.keys(formats)
+
+/**
+ * Writes the dataset in another form.
+ * @returns path of the file
+ * @throws AppError `unknown-format`; `no-dataset` when it is not built yet
+ */
+export async function exportProjectDataset(project: Project, format: string, path?: string): Promise<string> {
+  const folder = join(project.folder, paths.dataset)
+  if (!(await exists(join(folder, 'examples.jsonl')))) throw noDataset(folder)
+  return exportDataset(folder, format, path)
+}
+
+function noFocus({ people }: Register): AppError {
+  const names = people
+    .slice(0, 8)
+    .map(person => person.name)
+    .join(', ')
+  return new AppError('no-focus', {
+    where: 'dvoynik.json, key focus',
+    what: { en: 'no character is chosen', ru: 'персонаж не выбран' },
+    fix: {
+      en: `Choose one: dvoynik build --focus NAME. Found: ${names}`,
+      ru: `Выберите: dvoynik build --focus ИМЯ. Найдены: ${names}`,
+    },
+  })
+}
+
+function noDataset(folder: string): AppError {
+  return new AppError('no-dataset', {
+    where: folder,
+    what: { en: 'the dataset is not built yet', ru: 'набор данных ещё не собран' },
+    fix: { en: 'Run `dvoynik build` first', ru: 'Сначала выполните `dvoynik build`' },
+  })
+}

@@ -1,0 +1,47 @@
+// Shows which rule of which stage acts on a text, in the order of the stages.
+import { join } from 'node:path'
+import { exists } from '../base/files.js'
+import { resolvePerson } from '../characters/register.js'
+import { createRewriter } from '../characters/rewrite.js'
+import { explainCleaning } from '../cleaning/clean.js'
+import { explainSpeech, splitSpeech } from '../dialogue/speech.js'
+import { readPeople } from './people.js'
+import { paths, type Project } from './project.js'
+
+export interface Explanation {
+  readonly stage: 'clean' | 'dialogue' | 'rewrite'
+  readonly rule: string
+  /** The stretch of text, and what became of it. */
+  readonly detail: string
+}
+
+/** What every rule says of a text; rewriting is shown when the project has people and a focus. */
+export async function explainText(project: Project, text: string): Promise<Explanation[]> {
+  const cleaning = explainCleaning(text).map(({ rule, before, after, reason }): Explanation => ({
+    stage: 'clean',
+    rule,
+    detail: after === undefined ? `«${before}» dropped: ${reason}` : `«${before}» → «${after}»`,
+  }))
+  const speech = explainSpeech(text).map((decision): Explanation => ({
+    stage: 'dialogue',
+    rule: decision.rule,
+    detail: JSON.stringify(decision),
+  }))
+  return [...cleaning, ...speech, ...(await explainRewriting(project, text))]
+}
+
+async function explainRewriting(project: Project, text: string): Promise<Explanation[]> {
+  const { focus } = project.plan
+  if (focus === undefined || !(await exists(join(project.folder, paths.people)))) return []
+  const register = await readPeople(project)
+  const rewriter = createRewriter({ register, mode: { kind: 'focus', me: resolvePerson(register, focus).id } })
+  const ranges = splitSpeech(text)
+    .filter(segment => segment.kind === 'speech')
+    .map(({ start, end }) => [start, end] as const)
+  const { edits } = rewriter.rewrite(text, { speech: ranges })
+  return edits.map(edit => ({
+    stage: 'rewrite',
+    rule: edit.rule,
+    detail: `«${text.slice(edit.start, edit.end)}» → «${edit.text}»`,
+  }))
+}

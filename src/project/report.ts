@@ -1,0 +1,144 @@
+// Gathers what a project knows of its journey for the report page.
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Lang } from '../base/errors.js'
+import { writeFileAtomic } from '../base/files.js'
+import type { Drop, StageReport } from '../base/report.js'
+import { resolvePerson } from '../characters/register.js'
+import type { Example } from '../dataset/example.js'
+import { readExamples } from '../dataset/store.js'
+import { renderJourneyReport, type JourneyReport } from '../evaluate/journey-report.js'
+import { loadTokenizer } from '../tokenizer/files.js'
+import { maskPreview } from '../train/batches.js'
+import { readRunLog, type EvaluationEvent, type RunEvent, type StepEvent } from '../train/run-log.js'
+import { createRuntime } from '../runtime/registry.js'
+import { readManifest } from './manifest.js'
+import { readPeople } from './people.js'
+import { paths, type Project } from './project.js'
+import { readCleaned } from './text.js'
+import { defaultRun, loadTrained } from './train.js'
+
+export interface ReportExtras {
+  readonly lang: Lang
+  readonly answers: JourneyReport['answers']
+  /** Wall time of the whole journey. */
+  readonly totalSeconds: number
+  readonly run?: string
+}
+
+/** Writes the report of a finished journey as one HTML file and gives back what it says. */
+export async function writeJourneyReport(project: Project, path: string, extras: ReportExtras): Promise<JourneyReport> {
+  const report = await collectReport(project, extras)
+  await writeFileAtomic(path, renderJourneyReport(report))
+  return report
+}
+
+async function collectReport(
+  project: Project,
+  { lang, answers, totalSeconds, run = defaultRun }: ReportExtras,
+): Promise<JourneyReport> {
+  const [book] = await readCleaned(project)
+  return {
+    lang,
+    answers,
+    totalSeconds,
+    book: {
+      title: book.title,
+      author: book.author,
+      file: book.file,
+      encoding: book.encoding.name,
+      words: book.blocks.reduce((sum, block) => sum + (block.text.match(/[\p{L}\p{N}-]+/gu)?.length ?? 0), 0),
+    },
+    stages: await readReports(project),
+    drops: await sampleDrops(project),
+    people: await listPeople(project),
+    examples: await markExamples(project),
+    training: await describeTraining(project, run),
+  }
+}
+
+async function readReports(project: Project): Promise<StageReport[]> {
+  const names = ['text', 'characters', 'dataset', 'tokenizer', 'train']
+  const manifests = await Promise.all(names.map(name => readManifest(project.folder, name)))
+  return manifests.flatMap(manifest => manifest?.reports ?? [])
+}
+
+const dropsPerReason = 3
+
+/** The first few dropped texts of each stage and reason. */
+async function sampleDrops(project: Project): Promise<Drop[]> {
+  const text = join(project.folder, paths.text)
+  const files = (await readdir(text)).filter(name => name.endsWith('.drops.jsonl')).map(name => join(text, name))
+  const lines = await Promise.all([...files, join(project.folder, paths.dataset, 'drops.jsonl')].map(readLines))
+  const seen = new Map<string, number>()
+  return lines.flat().filter(drop => {
+    const key = `${drop.stage} ${drop.reason}`
+    seen.set(key, (seen.get(key) ?? 0) + 1)
+    return seen.get(key)! <= dropsPerReason
+  })
+}
+
+async function readLines(path: string): Promise<Drop[]> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map(line => JSON.parse(line) as Drop)
+}
+
+async function listPeople(project: Project): Promise<JourneyReport['people']> {
+  const register = await readPeople(project)
+  const focus = project.plan.focus === undefined ? undefined : resolvePerson(register, project.plan.focus)
+  return register.people.slice(0, 15).map(({ id, name, gender, count, aliases }) => ({
+    name,
+    gender: gender === 'unknown' ? '?' : gender,
+    count,
+    aliases: aliases.map(alias => alias.name).filter(alias => alias !== name),
+    focus: id === focus?.id,
+  }))
+}
+
+/** One example of each copy, about the same scene where there is one in all, with the learnt tokens marked. */
+async function markExamples(project: Project): Promise<JourneyReport['examples']> {
+  const examples = await readExamples(join(project.folder, paths.dataset))
+  const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
+  const place = (example: Example): string => JSON.stringify(example.source)
+  const changed = examples.filter(example => example.copy === 'me' && example.turns.some(turn => turn.role === 'own'))
+  const chosen = changed[Math.floor(changed.length / 3)] ?? examples[0]
+  const shown = examples.filter(example => place(example) === place(chosen))
+  return shown.map(example => ({ copy: example.copy, pieces: maskPreview(example, tokenizer) }))
+}
+
+async function describeTraining(project: Project, run: string): Promise<JourneyReport['training']> {
+  const events = await readRunLog(join(project.folder, paths.runs, run, 'events.jsonl'))
+  const steps = events.filter((event): event is StepEvent => event.event === 'step')
+  const evaluations = events.filter((event): event is EvaluationEvent => event.event === 'evaluation')
+  const runtime = await createRuntime()
+  const { model } = await loadTrained(project, run)
+  return {
+    method: describeMethod(project),
+    curve: steps.map(({ step, lossNats }) => ({ step, loss: lossNats })),
+    heldOut: evaluations.flatMap(({ step, bitsPerByte }) => (bitsPerByte === undefined ? [] : [{ step, bitsPerByte }])),
+    parameters: [...model.weights.values()].reduce((sum, tensor) => sum + tensor.data.length, 0),
+    trainedParameters: startParameters(events),
+    tokensPerSecond: median(steps.map(event => event.tokensPerSecond)),
+    seconds: (await readManifest(project.folder, 'train'))?.reports[0]?.seconds ?? 0,
+    peakBytes: Math.max(0, ...steps.map(event => event.rssBytes)),
+    runtime: `${runtime.name} ${runtime.version}`,
+  }
+}
+
+function startParameters(events: readonly RunEvent[]): number {
+  const start = events.find(event => event.event === 'start')
+  return start?.event === 'start' ? start.parameters : 0
+}
+
+function describeMethod({ plan: { train } }: Project): string {
+  const { method, base, learningRate, schedule, batch, length } = train
+  const name = method.kind === 'lora' ? `LoRA r=${method.rank}, alpha=${method.alpha}` : 'full'
+  return `${base} · ${name} · ${train.optimizer} ${learningRate} ${schedule} · ${batch} × ${length}`
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+}

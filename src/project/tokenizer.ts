@@ -1,0 +1,98 @@
+// Stage `tokenizer`: the base model's tokenizer with the plan's tokens added, and the base model with rows for them.
+import { createReadStream } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { AppError, type Text } from '../base/errors.js'
+import { fileNotFound, writeFolderAtomic } from '../base/files.js'
+import { canonicalJson, sha256File } from '../base/hash.js'
+import type { WorkOptions } from '../base/progress.js'
+import { resizeEmbeddings } from '../model/vocabulary.js'
+import { loadModel, saveModel } from '../model/weights.js'
+import { addTokens } from '../tokenizer/add-tokens.js'
+import { loadTokenizer, saveTokenizer } from '../tokenizer/files.js'
+import { trainBpe } from '../tokenizer/train-bpe.js'
+import { baseModelFolder } from './base-model.js'
+import { changePlan, paths, type Project } from './project.js'
+import { runStage, type Stage, type StageOutcome } from './stage.js'
+
+export const tokenizerStage: Stage = {
+  inputs: project => ({ options: { base: project.plan.train.base, add: project.plan.tokenizer.add }, inputs: [] }),
+  outputs: () => [paths.tokenizer, paths.start],
+  async work(project) {
+    const started = performance.now()
+    const base = baseModelFolder(project)
+    const { tokenizer, map } = addTokens(await loadTokenizer(base), project.plan.tokenizer.add, { special: false })
+    const model = resizeEmbeddings(await loadModel(base), map)
+    await writeFolderAtomic(join(project.folder, paths.tokenizer), folder => saveTokenizer(folder, tokenizer))
+    await writeFolderAtomic(join(project.folder, paths.start), folder => saveModel(folder, model, { dtype: 'float16' }))
+    const added = map.newTokens - map.oldTokens
+    return [
+      {
+        stage: 'tokenizer',
+        unit: 'tokens',
+        input: tokenizer.size,
+        kept: tokenizer.size,
+        dropped: {},
+        counts: { added, rows: map.newRows - map.oldRows },
+        seconds: (performance.now() - started) / 1000,
+      },
+    ]
+  },
+}
+
+/** Adds tokens to the plan and makes tokenizer and model anew. */
+export async function addProjectTokens(
+  project: Project,
+  tokens: readonly string[],
+  options: WorkOptions = {},
+): Promise<StageOutcome> {
+  const add = [...new Set([...project.plan.tokenizer.add, ...tokens])]
+  return runStage('tokenizer', tokenizerStage, await changePlan(project, { tokenizer: { add } }), options)
+}
+
+/** Hash of the base model's configuration and weights, so that a run knows which model it began with. */
+export async function fingerprintModel(folder: string): Promise<string> {
+  return canonicalJson([
+    await sha256File(join(folder, 'config.json')),
+    await sha256File(join(folder, 'model.safetensors')),
+  ])
+}
+
+/**
+ * Trains a SentencePiece-style BPE tokenizer on text files or folders of them and writes it.
+ * @throws AppError `file-not-found`, `no-text-files`
+ */
+export async function trainTokenizer(
+  inputs: readonly string[],
+  out: string,
+  { vocabSize, onProgress }: WorkOptions & { readonly vocabSize: number },
+): Promise<{ readonly size: number; readonly warnings: readonly Text[] }> {
+  const files = (await Promise.all(inputs.map(listTexts))).flat()
+  if (files.length === 0) throw noTexts(inputs)
+  const { tokenizer, report } = await trainBpe(readLines(files), { vocabSize, onProgress, userDefined: ['\n'] })
+  await writeFolderAtomic(out, folder => saveTokenizer(folder, tokenizer))
+  return { size: tokenizer.size, warnings: report.warnings }
+}
+
+async function listTexts(path: string): Promise<string[]> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw fileNotFound(path, cause)
+  })
+  if (info.isFile()) return [path]
+  const entries = await readdir(path, { recursive: true, withFileTypes: true })
+  const texts = entries.filter(entry => entry.isFile() && entry.name.endsWith('.txt'))
+  return texts.map(entry => join(entry.parentPath, entry.name)).sort()
+}
+
+async function* readLines(files: readonly string[]): AsyncGenerator<string> {
+  for (const file of files) yield* createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })
+}
+
+function noTexts(inputs: readonly string[]): AppError {
+  return new AppError('no-text-files', {
+    where: inputs.join(', '),
+    what: { en: 'no .txt files here', ru: 'здесь нет файлов .txt' },
+    fix: { en: 'Give text files in UTF-8 or folders with them', ru: 'Укажите тексты в UTF-8 или папки с ними' },
+  })
+}

@@ -1,0 +1,195 @@
+// Stage `train`: fine-tunes the base model on the dataset in runs/<name>/, continuing what was interrupted.
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, type Text } from '../base/errors.js'
+import { exists, writeFolderAtomic } from '../base/files.js'
+import { canonicalJson, sha256 } from '../base/hash.js'
+import type { StageReport } from '../base/report.js'
+import type { Example } from '../dataset/example.js'
+import { readExamples } from '../dataset/store.js'
+import { loadAdapter, saveAdapter } from '../model/adapter-files.js'
+import type { Adapter } from '../model/adapter.js'
+import type { Method } from '../model/method.js'
+import { createTrainingStep, type ModelStep } from '../model/train-step.js'
+import { loadModel, saveModel, type Model } from '../model/weights.js'
+import { createRuntime } from '../runtime/registry.js'
+import type { Runtime } from '../runtime/runtime.js'
+import { loadTokenizer } from '../tokenizer/files.js'
+import type { Tokenizer } from '../tokenizer/tokenizer.js'
+import { createBatches, type BatchSource } from '../train/batches.js'
+import { trainModel, type TrainResult } from '../train/loop.js'
+import { createOptimizer } from '../train/optimizer.js'
+import { buildDataset } from './dataset.js'
+import type { TellOptions } from './people.js'
+import { paths, type Project } from './project.js'
+import { runStage, type Stage, type StageOutcome } from './stage.js'
+import { fingerprintModel, tokenizerStage } from './tokenizer.js'
+
+export interface TrainProjectOptions extends TellOptions {
+  /** Name of the run. Default `main`. */
+  readonly run?: string
+  /** Forget a run of that name. */
+  readonly fresh?: boolean
+  readonly onNotice?: (text: Text) => void
+}
+
+export interface Trained {
+  /** runs/<name> */
+  readonly folder: string
+  readonly outcomes: readonly StageOutcome[]
+}
+
+export const defaultRun = 'main'
+
+/** Only the examples decide; the database beside them may differ in bytes. */
+const examplesPath = join(paths.dataset, 'examples.jsonl')
+
+/** Everything up to a trained model: earlier stages where they are not done, then the run. */
+export async function trainProject(project: Project, options: TrainProjectOptions = {}): Promise<Trained> {
+  const run = options.run ?? defaultRun
+  const folder = join(project.folder, paths.runs, run)
+  if (options.fresh) await rm(folder, { recursive: true, force: true })
+  const outcomes = [
+    ...(await buildDataset(project, options)),
+    await runStage('tokenizer', tokenizerStage, project, options),
+  ]
+  const stage = trainStage(run, options)
+  outcomes.push(await runStage('train', stage, project, options))
+  return { folder, outcomes }
+}
+
+/** The train stage of one run. */
+export function trainStage(run: string, options: TrainProjectOptions = {}): Stage {
+  const result = join(paths.runs, run, 'model')
+  return {
+    inputs: ({ plan }) => ({ options: { run, ...plan.train }, inputs: [examplesPath, paths.tokenizer, paths.start] }),
+    outputs: () => [result],
+    async work(project, work) {
+      return [await train(project, join(project.folder, paths.runs, run), { ...options, ...work })]
+    },
+  }
+}
+
+/** What a run works with; everything is closed by `close`. */
+interface Workshop {
+  readonly model: Model
+  readonly tokenizer: Tokenizer
+  readonly runtime: Runtime
+  readonly step: ModelStep
+  readonly source: BatchSource
+  readonly heldOut: BatchSource | undefined
+}
+
+async function train(project: Project, folder: string, options: TrainProjectOptions): Promise<StageReport> {
+  const started = performance.now()
+  const shop = await openWorkshop(project)
+  try {
+    const { trained, examples } = await runLoop(project, folder, shop, options)
+    await writeResult(folder, shop)
+    const seconds = (performance.now() - started) / 1000
+    return {
+      stage: 'train',
+      unit: 'steps',
+      input: trained.steps,
+      kept: trained.steps,
+      dropped: {},
+      counts: { examples },
+      seconds,
+    }
+  } finally {
+    await shop.step.close()
+  }
+}
+
+async function openWorkshop(project: Project): Promise<Workshop> {
+  const { train: settings, tokenizer: tokens } = project.plan
+  const model = await loadModel(join(project.folder, paths.start))
+  const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
+  const examples = await readExamples(join(project.folder, paths.dataset))
+  const { batch, length, seed } = settings
+  const shape = { batch, length: Math.min(length, model.config.maxPositions), seed }
+  const source = createBatches(inSplit(examples, 'train'), tokenizer, shape)
+  const held = inSplit(examples, 'held-out')
+  const heldOut = held.length > 0 ? createBatches(held, tokenizer, { ...shape, shuffle: false }) : undefined
+  const runtime = await createRuntime()
+  const newRows = tokens.add.flatMap(token => tokenizer.id(token) ?? [])
+  const step = await createTrainingStep(model, trainingMethod(settings.method, newRows), { ...shape, runtime })
+  return { model, tokenizer, runtime, step, source, heldOut }
+}
+
+function inSplit(examples: readonly Example[], split: Example['split']): Example[] {
+  return examples.filter(example => example.split === split)
+}
+
+/** LoRA also trains the rows of the added tokens: they mean nothing yet. */
+function trainingMethod(method: Project['plan']['train']['method'], newTokenRows: readonly number[]): Method {
+  if (method.kind === 'full') return method
+  const { rank, alpha, rankStabilized, targets } = method
+  return { kind: 'lora', rank, alpha, rsLora: rankStabilized, targets, newTokenRows }
+}
+
+async function runLoop(
+  project: Project,
+  folder: string,
+  { step, runtime, source, heldOut }: Workshop,
+  { onProgress, signal, onWarning, onNotice }: TrainProjectOptions,
+): Promise<{ trained: TrainResult; examples: number }> {
+  const { optimizer: kind, weightDecay, ...settings } = project.plan.train
+  const optimizer = await createOptimizer({ kind, weightDecay }, step.parameters, runtime)
+  const identity = {
+    method: canonicalJson(settings.method),
+    start: sha256(await fingerprintModel(join(project.folder, paths.start))),
+    runtime: `${runtime.name} ${runtime.version}`,
+  }
+  const hooks = { onWarning }
+  try {
+    const trained = await trainModel({
+      step,
+      optimizer,
+      source,
+      heldOut,
+      settings,
+      folder,
+      identity,
+      hooks,
+      onProgress,
+      signal,
+    })
+    if (trained.resumedFrom > 0) onNotice?.(continued(trained))
+    return { trained, examples: source.count }
+  } finally {
+    await optimizer.close()
+  }
+}
+
+function continued({ resumedFrom, steps }: TrainResult): Text {
+  return { en: `Continued from step ${resumedFrom} of ${steps}.`, ru: `Продолжено с шага ${resumedFrom} из ${steps}.` }
+}
+
+/** runs/<name>/model: an adapter in PEFT's form, or the whole model. */
+async function writeResult(folder: string, { model, step }: Workshop): Promise<void> {
+  const { adapter } = step
+  await writeFolderAtomic(join(folder, 'model'), target =>
+    adapter ? saveAdapter(target, adapter, { base: join('models', 'start') }) : saveModel(target, model),
+  )
+}
+
+/**
+ * The model of a finished run: the whole model, or the base with an adapter beside it.
+ * @throws AppError `no-run` naming the runs that exist
+ */
+export async function loadTrained(project: Project, run = defaultRun): Promise<{ model: Model; adapter?: Adapter }> {
+  const folder = join(project.folder, paths.runs, run, 'model')
+  if (await exists(join(folder, 'config.json'))) return { model: await loadModel(folder) }
+  if (!(await exists(join(folder, 'adapter_config.json')))) throw noRun(folder, run)
+  const model = await loadModel(join(project.folder, paths.start))
+  return { model, adapter: await loadAdapter(folder, model) }
+}
+
+function noRun(folder: string, run: string): AppError {
+  return new AppError('no-run', {
+    where: folder,
+    what: { en: `the run "${run}" is not finished or does not exist`, ru: `запуск «${run}» не закончен или его нет` },
+    fix: { en: 'Run `dvoynik train` first', ru: 'Сначала выполните `dvoynik train`' },
+  })
+}
