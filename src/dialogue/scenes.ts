@@ -2,7 +2,7 @@
 import { checkReport, countReasons, type Drop, type Staged } from '../base/report.js'
 import type { Block, Document } from '../sources/document.js'
 import { readEvidence } from './evidence.js'
-import type { PeopleLookup, Scene, Segment, SpeakerBasis, Turn } from './scene.js'
+import type { PeopleLookup, PersonMention, Scene, Segment, SpeakerBasis, Turn } from './scene.js'
 import { assignSpeakers, type Voice } from './speakers.js'
 import { splitSpeech } from './speech.js'
 
@@ -32,9 +32,13 @@ export function findScenes(document: Document, options: SceneOptions = {}): Stag
   const started = performance.now()
   const drops: Drop<SceneDropReason>[] = []
   const stretches = cutStretches(document, drops)
+  const people = options.people && settleCases(options.people, stretches.flat())
   const scenes = stretches
     .flatMap(stretch => cutAtNarration(stretch, options.maxNarrationChars ?? 1500))
-    .map((drafts, i): Scene => ({ id: `s${String(i + 1).padStart(4, '0')}`, turns: makeTurns(drafts, options) }))
+    .map((drafts, i): Scene => ({
+      id: `s${String(i + 1).padStart(4, '0')}`,
+      turns: makeTurns(drafts, { ...options, people }),
+    }))
   const kept = document.blocks.length - drops.length
   const report = checkReport({
     stage: 'scenes',
@@ -68,7 +72,8 @@ function cutStretches(document: Document, drops: Drop<SceneDropReason>[]): Draft
 function dropReason({ kind, text }: Block): SceneDropReason | undefined {
   if (kind === 'heading' || kind === 'title') return 'heading'
   if (kind === 'note' || kind === 'epigraph') return kind
-  return /[\p{L}\p{N}]/u.test(text) ? undefined : 'separator'
+  const silentReply = /^\s*[—–―-].*(?:[!?…]|\.{2})/u // «— …» is an answer too
+  return /[\p{L}\p{N}]/u.test(text) || silentReply.test(text) ? undefined : 'separator'
 }
 
 /** A long narration stands as a scene of its own; its last paragraph opens the next exchange. */
@@ -96,6 +101,18 @@ function groupRuns(stretch: readonly Draft[]): Draft[][] {
     else runs.push([draft])
   }
   return runs
+}
+
+/**
+ * A name whose nominative is certain elsewhere in the book is in another case where its case is uncertain:
+ * «Ивана» may be genitive or accusative, but never the subject.
+ */
+function settleCases(people: PeopleLookup, drafts: readonly Draft[]): PeopleLookup {
+  const found = new Map(drafts.map(({ text }) => [text, people.find(text)]))
+  const certain = new Set([...found.values()].flat().flatMap(mention => (mention.case === 'nomn' ? [mention.id] : [])))
+  const settle = (mention: PersonMention): PersonMention =>
+    mention.case === undefined && certain.has(mention.id) ? { ...mention, case: 'oblique' } : mention
+  return { find: text => (found.get(text) ?? people.find(text)).map(settle), gender: id => people.gender(id) }
 }
 
 function makeTurns(drafts: readonly Draft[], { people, narrator }: SceneOptions): Turn[] {

@@ -186,12 +186,13 @@ function splitAuthor(text: string, piece: Piece, previous: Piece | undefined, ne
 const continuesReply = (text: string, piece: Piece) =>
   piece.by === 'dash' || /^[\s\u00a0,.!?…;]*(?:[—–―‒-]|\p{Ll})/u.test(text.slice(piece.start, piece.end))
 
-/** The segment without spaces and dashes at its edges (and without stops left over in front); none when no letter or digit remains. */
+/** The segment without spaces and dashes at its edges (and without stops left over in front); none when no letter or digit remains, but a silent reply («— …») stays. */
 function cutSegment(kind: Segment['kind'], text: string, start: number, end: number): Segment[] {
   const raw = text.slice(start, end)
   const front = (kind === 'speech' ? /^[\s\u00a0—–―‒]*/u : /^[\s\u00a0—–―‒\-,.;:!?…»”"“)]*/u).exec(raw)![0].length
   const back = /[\s\u00a0—–―‒]*$/u.exec(raw)![0].length
-  if (front + back >= raw.length || !/[\p{L}\p{N}]/u.test(raw)) return []
+  if (front + back >= raw.length || !(kind === 'speech' ? /[\p{L}\p{N}!?…]|\.\./u : /[\p{L}\p{N}]/u).test(raw))
+    return []
   const cut = { start: start + front, end: end - back }
   return [{ kind, text: text.slice(cut.start, cut.end), ...cut }]
 }
