@@ -22,7 +22,8 @@ export function lossNotFinite(at: {
   readonly examples: readonly string[]
   readonly folder: string
 }): AppError {
-  const { step, lossNats, norm, folder } = at
+  const { step, folder } = at
+  const [lossNats, norm] = [at.lossNats, at.norm].map(x => x.toPrecision(4))
   const shown = at.examples.slice(0, 8).join(', ')
   const more = at.examples.length - 8
   return new AppError('loss-not-finite', {

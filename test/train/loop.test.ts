@@ -143,16 +143,21 @@ describe('the loop', () => {
       return ++calls === 14 ? { ...result, lossSum: NaN } : result
     }
     const error: unknown = await runToy(folder, { step: { ...step, run } }).catch((thrown: unknown) => thrown)
-    expect(message(folder, error)).toMatchInlineSnapshot(`"step 6: the loss is NaN, the gradient norm 0.370445571202643; examples in this step: example-6. Lower learningRate or set clip, and start a new run; the checkpoints before this step stay in RUN/checkpoints."`)
+    expect(message(folder, error)).toMatchInlineSnapshot(
+      `"step 6: the loss is NaN, the gradient norm 0.3704; examples in this step: example-6. Lower learningRate or set clip, and start a new run; the checkpoints before this step stay in RUN/checkpoints."`,
+    )
     expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-000002', 'step-000004'])
   })
 
   it('settings that make no run are refused', async () => {
     const refuse = async (bad: Partial<TrainSettings>): Promise<string> =>
-      runToy(await newFolder(), { settings: bad }).then(() => 'accepted', message.bind(null, ''))
-    expect(await refuse({ accumulate: 0 })).toMatchInlineSnapshot(`"RUNsRUNeRUNtRUNtRUNiRUNnRUNgRUN RUNaRUNcRUNcRUNuRUNmRUNuRUNlRUNaRUNtRUNeRUN:RUN RUNrRUNeRUNcRUNeRUNiRUNvRUNeRUNdRUN RUN0RUN.RUN RUNGRUNiRUNvRUNeRUN RUNaRUN RUNwRUNhRUNoRUNlRUNeRUN RUNnRUNuRUNmRUNbRUNeRUNrRUN RUNfRUNrRUNoRUNmRUN RUN1RUN.RUN"`)
-    expect(await refuse({ steps: undefined, epochs: 0 })).toMatchInlineSnapshot(`"RUNsRUNeRUNtRUNtRUNiRUNnRUNgRUN RUNeRUNpRUNoRUNcRUNhRUNsRUN:RUN RUNrRUNeRUNcRUNeRUNiRUNvRUNeRUNdRUN RUN0RUN.RUN RUNGRUNiRUNvRUNeRUN RUNaRUN RUNnRUNuRUNmRUNbRUNeRUNrRUN RUNaRUNbRUNoRUNvRUNeRUN RUN0RUN,RUN RUNoRUNrRUN RUNsRUNtRUNeRUNpRUNsRUN.RUN"`)
-    expect(await refuse({ steps: 2.5 })).toMatchInlineSnapshot(`"RUNsRUNeRUNtRUNtRUNiRUNnRUNgRUN RUNsRUNtRUNeRUNpRUNsRUN:RUN RUNrRUNeRUNcRUNeRUNiRUNvRUNeRUNdRUN RUN2RUN.RUN5RUN.RUN RUNGRUNiRUNvRUNeRUN RUNaRUN RUNwRUNhRUNoRUNlRUNeRUN RUNnRUNuRUNmRUNbRUNeRUNrRUN RUNfRUNrRUNoRUNmRUN RUN1RUN.RUN"`)
+      runToy(await newFolder(), { settings: bad }).then(
+        () => 'accepted',
+        (error: Error) => error.message,
+      )
+    expect(await refuse({ accumulate: 0 })).toMatchInlineSnapshot(`"setting accumulate: received 0. Give a whole number from 1."`)
+    expect(await refuse({ steps: undefined, epochs: 0 })).toMatchInlineSnapshot(`"setting epochs: received 0. Give a number above 0, or steps."`)
+    expect(await refuse({ steps: 2.5 })).toMatchInlineSnapshot(`"setting steps: received 2.5. Give a whole number from 1."`)
   })
 })
 
@@ -161,8 +166,12 @@ describe('interrupt and resume', () => {
     const folder = await newFolder()
     const error = await interruptAfter(folder, 5)
     expect(error.kind).toBe('interrupted')
-    expect(message(folder, error)).toMatchInlineSnapshot(`"training stopped after step 5 of 20; everything is saved in RUN/checkpoints/step-000005. Run the same command again to go on from there."`)
-    expect(error.render('ru').replaceAll(folder, 'RUN')).toMatchInlineSnapshot(`"обучение остановлено после шага 5 из 20; всё сохранено в RUN/checkpoints/step-000005. Повторите ту же команду, чтобы продолжить оттуда."`)
+    expect(message(folder, error)).toMatchInlineSnapshot(
+      `"training stopped after step 5 of 20; everything is saved in RUN/checkpoints/step-000005. Run the same command again to go on from there."`,
+    )
+    expect(error.render('ru').replaceAll(folder, 'RUN')).toMatchInlineSnapshot(
+      `"обучение остановлено после шага 5 из 20; всё сохранено в RUN/checkpoints/step-000005. Повторите ту же команду, чтобы продолжить оттуда."`,
+    )
     expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-000004', 'step-000005'])
   })
 
@@ -201,7 +210,9 @@ describe('interrupt and resume', () => {
       source: createToySource(size, 7, { fingerprint: 'other' }),
     }
     const error: unknown = await runToy(folder, toy).catch((thrown: unknown) => thrown)
-    expect(message(folder, error)).toMatchInlineSnapshot(`"RUN/checkpoints/step-000003: this run was started with other settings (clip: 1 → null; data: "toy" → "other"; learningRate: 0.05 → 0.1). Set them back to continue, or start a new run under another name."`)
+    expect(message(folder, error)).toMatchInlineSnapshot(
+      `"RUN/checkpoints/step-000003: this run was started with other settings (clip: 1 → null; data: "toy" → "other"; learningRate: 0.05 → 0.1). Set them back to continue, or start a new run under another name."`,
+    )
   })
 
   it('how often to save may change between sittings', async () => {
@@ -218,7 +229,9 @@ describe('interrupt and resume', () => {
     const error: unknown = await runToy(folder, { step: createBigramStep(size, { name: 'other' }) }).catch(
       (thrown: unknown) => thrown,
     )
-    expect(message(folder, error)).toMatchInlineSnapshot(`"RUN/checkpoints/step-000003: the checkpoint is of another model (other [16, 16]). Continue with the model and method the run was started with, or start a new run under another name."`)
+    expect(message(folder, error)).toMatchInlineSnapshot(
+      `"RUN/checkpoints/step-000003: the checkpoint is of another model (other [16, 16]). Continue with the model and method the run was started with, or start a new run under another name."`,
+    )
   })
 })
 
@@ -275,7 +288,9 @@ describe('damaged checkpoints', () => {
     for (const name of await readdir(join(folder, 'checkpoints')))
       await flipByte(join(folder, 'checkpoints', name, 'state.json'))
     const error: unknown = await runToy(folder).catch((thrown: unknown) => thrown)
-    expect(message(folder, error)).toMatchInlineSnapshot(`"RUN/checkpoints: all 2 checkpoints are damaged. Delete this folder to train from the beginning, or put back a copy of a checkpoint."`)
+    expect(message(folder, error)).toMatchInlineSnapshot(
+      `"RUN/checkpoints: all 2 checkpoints are damaged. Delete this folder to train from the beginning, or put back a copy of a checkpoint."`,
+    )
   })
 
   it('a half-written checkpoint of a killed process is removed and never read', async () => {
