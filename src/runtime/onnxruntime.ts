@@ -61,7 +61,7 @@ async function createSession(
       intraOpNumThreads: threads ?? cpus().length,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
+      logSeverityLevel: 4, // errors are thrown, so they need not be printed too
     })
   } catch (cause) {
     throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
