@@ -32,10 +32,12 @@ export type RewriteMode =
   | { readonly kind: 'address'; readonly you: string }
   | { readonly kind: 'all'; readonly person: 'me' | 'ti' }
 
-/** One replaced stretch: offsets `[start, end)` in the original text, the new words, and the rule that decided. */
+/** One replaced stretch: offsets `[start, end)` in the original text, the words before and after, and the rule that decided. */
 export interface Edit {
   readonly start: number
   readonly end: number
   readonly text: string
+  /** What stood there, for undoing. */
+  readonly before: string
   readonly rule: string
 }

@@ -1,0 +1,184 @@
+// A name group in its sentence → stays, becomes a pronoun in some case, or becomes мой / твой: the first rule that answers wins.
+import { cases } from '../language/names.js'
+import type { Case } from '../language/morphology.js'
+import { prepositionCases } from '../language/prepositions.js'
+import type { TaggedWord } from '../language/tagger.js'
+import type { Group, Sentence } from './sentence.js'
+
+export type NameVerdict =
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'pronoun'; readonly case: Case }
+  /** The noun the possessive agrees with stands at `noun`, its adjectives begin at `from`. */
+  | { readonly kind: 'possessive'; readonly noun: number; readonly from: number }
+
+export type NameRule = (sentence: Sentence, group: Group) => NameVerdict | undefined
+
+const keep: NameVerdict = { kind: 'keep' }
+
+/** Direct speech of others stays as spoken; the character's own speech says я already. */
+const insideSpeech: NameRule = ({ speech, words }, { from }) =>
+  speech.some(([start, end]) => words[from].start >= start && words[from].start < end) ? keep : undefined
+
+const namingWords =
+  /^(?:зов(?:ут|у|ёт|ет|ите|ёте|ём|ем|и)|звать|звал[иао]?|зва(?:ли|ть)сь|звался|назван[аоы]?|назвал[иаос]?[ья]?|назвать|наз(?:ови|ову|овут|овём)|назыв(?:ают|ал|али|ала|ать|ается|ался|алась|ает)|прозвал[иа]?|прозван[а]?|прозвище|прозвищу|прозвищем|кличут|кличка|кличке|кличкой|имя|имени|именем|имечко|фамили(?:я|и|ей|ю)|псевдоним(?:ом)?|окрестил[иа]?|нарекл[иа]?|нарек|величают|величал[иа]?)$/iu
+
+/** «Меня зовут Вася», «по имени Вася», «имя его — Вася». */
+const namingFormula: NameRule = ({ words }, group) => {
+  if (!group.cases.has('nomn') && !group.cases.has('ablt')) return undefined
+  let passed = 0
+  for (let i = group.from - 1; i >= 0 && passed < 4; i--) {
+    const { kind, text, parse } = words[i]
+    if (kind === 'punct' && !/^(?:[-–—]+|[«"„“:])$/u.test(text)) return undefined
+    if (kind === 'word' && namingWords.test(text)) return governsName(words, i, group) ? keep : undefined
+    if (parse?.pos === 'VERB' || parse?.pos === 'CONJ') return undefined
+    if (kind === 'word') passed++
+  }
+  return undefined
+}
+
+/** «звал Вася» is Vasya calling; «звали Вася» and «имя Вася» name him. */
+function governsName(words: readonly TaggedWord[], at: number, group: Group): boolean {
+  const { parse, text } = words[at]
+  if (/^(?:имени|именем)$/iu.test(text)) return at === group.from - 1 || words[at + 1]?.kind === 'punct'
+  if (parse?.pos !== 'VERB' || parse.number !== 'sing') return true
+  return !group.cases.has('nomn') || /ся$/u.test(text)
+}
+
+const opening = /^[«„“"]$/u
+const closing = /^[»“”"]$/u
+
+/** The whole quotation is a name: a ship, a book, a sign. */
+const quotedName: NameRule = ({ words }, { from, to }) =>
+  from > 0 && to < words.length && opening.test(words[from - 1].text) && closing.test(words[to].text) ? keep : undefined
+
+const namedPlaces =
+  /^(?:улиц[аеуыойи]+|площад[ьию]+|проспект[аеуом]*|переул(?:ок|к[аеуом]+)|мост[ауеом]*|станци[яиюей]+|город[ауеом]*|сел[оауеом]+|деревн[яиеюей]+|роман[ауеом]*|повест[ьию]+|поэм[аыуеой]+|пьес[аыуеой]+|картин[аыуеой]+|премии|премию|премия|имени|им|завод[ауеом]*|корабл[ьяюем]+|пароход[ауеом]*)$/iu
+
+/** «улица Пушкина», «площади Маркса», «завод имени Иванова»: the name is a place's or a thing's. */
+const placeOrWork: NameRule = ({ words }, { from, cases: own }) => {
+  if (!own.has('gent')) return undefined
+  const before = words[from - 1]?.text === '.' ? words[from - 2] : words[from - 1]
+  return before &&
+    /^(?:улиц|площад|проспект|переул|имени$|им$|станци|премии$|премия$|премию$)/iu.test(before.text) &&
+    namedPlaces.test(before.text)
+    ? keep
+    : undefined
+}
+
+const addressWords =
+  /^(?:ты|тебя|тебе|тобой|тобою|вы|вас|вам|вами|твой|твоя|твоё|твое|твои|твоего|твоей|твоих|ваш|ваша|ваше|ваши|вашего|вашей|вашу|твою|здравствуй|здравствуйте|прощай|прощайте|спасибо|привет|эй|ах|ох|о|ну|добрый|доброе|милый|милая|дорогой|дорогая)$/iu
+
+/** «Вася, иди сюда», «Здравствуй, Маша!»: a nominative cut off by commas, near an imperative or a second person. */
+const vocative: NameRule = ({ words }, { from, to, cases: own }) => {
+  if (!own.has('nomn')) return undefined
+  const before = words[skipEndearment(words, from) - 1]
+  const after = words[to]
+  const cutLeft = !before || before.kind === 'punct' || /^(?:о|ах|эй|ну|а|и)$/iu.test(before.text)
+  if (!cutLeft || (after && after.kind !== 'punct')) return undefined
+  const whole = words.filter(({ kind }) => kind === 'word').length === to - from
+  if (whole && after && /[!?]/u.test(after.text)) return keep
+  const exclaims = after !== undefined && /^[,!?…]|^\.{2,}/u.test(after.text)
+  const comma = before?.text === ',' || exclaims
+  return comma && words.some((word, i) => (i < from || i >= to) && addresses(word)) ? keep : undefined
+}
+
+/** «милая Маша», «брат Иван» */
+function skipEndearment(words: readonly TaggedWord[], from: number): number {
+  let i = from
+  while (i > 0 && words[i - 1].parse?.pos === 'ADJF' && words[i - 1].parse?.case === 'nomn') i--
+  return i
+}
+
+function addresses({ parse, text }: TaggedWord): boolean {
+  return parse?.mood === 'impr' || (parse?.pos === 'VERB' && parse.person === '2per') || addressWords.test(text)
+}
+
+/** «рука Голядкина», «с друзьями Маши» → моя рука, с моими друзьями. */
+const genitiveAttribute: NameRule = ({ words }, group) => {
+  const { from, to, cases: own } = group
+  const noun = words[from - 1]
+  if (!own.has('gent') || noun?.kind !== 'word' || noun.parse?.pos !== 'NOUN' || noun.parse.case === undefined)
+    return undefined
+  if (/^\p{Lu}/u.test(noun.text) && from > 1) return undefined
+  if (own.has('accs') && !preferGenitive(words, group)) return undefined
+  if (isCounted(noun) || words[to]?.text.toLowerCase() === 'и') return undefined
+  return { kind: 'possessive', noun: from - 1, from: phraseStart(words, from - 1) }
+}
+
+/** Between genitive and accusative the tagger decides. */
+function preferGenitive(words: readonly TaggedWord[], { from, to }: Group): boolean {
+  for (let i = from; i < to; i++) if (words[i].parse?.case) return words[i].parse?.case === 'gent'
+  return false
+}
+
+/** Measures, and nouns that work as prepositions, take «меня». */
+function isCounted({ text }: TaggedWord): boolean {
+  return /^(?:вместо|насчёт|насчет|посредством|вроде|ради|помимо|сторону|отношении|счёт|счет|случае|благодаря|навстречу|вслед)$/iu.test(
+    text,
+  )
+}
+
+/** First adjective of the noun's phrase: «старые добрые друзья» → 0. Demonstratives stay before мой. */
+export function phraseStart(words: readonly TaggedWord[], noun: number): number {
+  let i = noun
+  while (i > 0 && isModifier(words[i - 1], words[noun])) i--
+  return i
+}
+
+function isModifier({ parse, kind }: TaggedWord, noun: TaggedWord): boolean {
+  if (kind !== 'word' || (parse?.pos !== 'ADJF' && parse?.pos !== 'PRTF') || parse.pronominal) return false
+  return parse.case === noun.parse?.case && parse.number === noun.parse?.number
+}
+
+/** The preposition leaves one of the form's cases. */
+const afterPreposition: NameRule = ({ words }, { from, cases: own }) => {
+  const before = words[headStart(words, from) - 1]
+  if (before?.kind !== 'word') return undefined
+  const governed = prepositionCases(before.text)
+  if (!governed) return undefined
+  const possible = governed.filter(c => own.has(c))
+  const [only] = possible
+  if (!only) return undefined
+  return { kind: 'pronoun', case: possible.length === 1 ? only : (taggedCase(words, from, possible) ?? only) }
+}
+
+/** Adjectives may stand between: «к бедному Голядкину». */
+function headStart(words: readonly TaggedWord[], from: number): number {
+  let i = from
+  while (i > 0 && words[i - 1].kind === 'word' && words[i - 1].parse?.pos === 'ADJF' && i > from - 3) i--
+  return i
+}
+
+const onlyCase: NameRule = (_sentence, { cases: own }) => {
+  const [only] = own
+  return own.size === 1 ? { kind: 'pronoun', case: only } : undefined
+}
+
+/** меня is both genitive and accusative, мне dative and locative; between the rest the tagger decides. */
+const byTagger: NameRule = ({ words }, { from, to, cases: own }) => {
+  const possible = cases.filter(c => own.has(c))
+  for (let i = to - 1; i >= from; i--) {
+    const chosen = words[i].parse
+    if (chosen?.case && chosen.number !== 'plur' && possible.includes(chosen.case))
+      return { kind: 'pronoun', case: chosen.case }
+  }
+  return { kind: 'pronoun', case: taggedCase(words, from, possible) ?? possible[0] ?? 'nomn' }
+}
+
+function taggedCase(words: readonly TaggedWord[], from: number, possible: readonly Case[]): Case | undefined {
+  const chosen = words[from].parse?.case
+  return chosen && possible.includes(chosen) ? chosen : undefined
+}
+
+/** In the order they are asked; `byTagger` always answers. */
+export const nameRules: readonly (readonly [string, NameRule])[] = [
+  ['inside-speech', insideSpeech],
+  ['naming-formula', namingFormula],
+  ['quoted-name', quotedName],
+  ['place-or-work', placeOrWork],
+  ['vocative', vocative],
+  ['genitive-attribute', genitiveAttribute],
+  ['after-preposition', afterPreposition],
+  ['only-case', onlyCase],
+  ['by-tagger', byTagger],
+]

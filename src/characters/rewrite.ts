@@ -1,0 +1,318 @@
+// A paragraph and a choice of person → the same paragraph with that person as я (or ты), every change an edit with its rule.
+import { agreeVerb } from '../language/verbs.js'
+import { verbsOfSubject } from '../language/clauses.js'
+import { personalPronoun, possessivePronoun, prepositionBefore, type PronounPerson } from '../language/pronouns.js'
+import { prepositionCases } from '../language/prepositions.js'
+import { capitalise, wordKey } from '../language/words.js'
+import type { Case } from '../language/morphology.js'
+import { findAnaphors, type Anaphor } from './anaphora.js'
+import type { PronounDictionary } from './dictionary.js'
+import { indexNames, type Mention } from './lookup.js'
+import { nameRules, phraseStart, type NameVerdict } from './name-rules.js'
+import type { Edit, Gender, Register, RewriteMode } from './person.js'
+import { resolvePerson } from './register.js'
+import { readSentences, type Group, type Sentence } from './sentence.js'
+
+export interface RewriterOptions {
+  readonly register: Register
+  readonly mode: RewriteMode
+  /** The user's own words for name forms; they win over every rule. */
+  readonly dictionary?: PronounDictionary
+  /** он, его, ему → я, меня, мне where only one person can be meant. */
+  readonly anaphora?: boolean
+}
+
+/** Options of one call. */
+export interface RewriteContext {
+  /** `[start, end)` stretches of the text that are somebody's direct speech: nothing is rewritten inside them. */
+  readonly speech?: readonly (readonly [number, number])[]
+}
+
+export interface Rewritten {
+  readonly text: string
+  readonly edits: readonly Edit[]
+}
+
+/** Which rule did what to which words; `after` is undefined where a rule kept the name. */
+export interface Trace {
+  readonly rule: string
+  readonly start: number
+  readonly end: number
+  readonly before: string
+  readonly after: string | undefined
+}
+
+export interface Rewriter {
+  rewrite(text: string, context?: RewriteContext): Rewritten
+  explain(text: string, context?: RewriteContext): readonly Trace[]
+}
+
+/**
+ * Text that names none of the chosen people comes back byte-identical.
+ * @throws AppError `unknown-character` when the mode names somebody the register does not know
+ */
+export function createRewriter({ register, mode, dictionary, anaphora = true }: RewriterOptions): Rewriter {
+  const index = indexNames(register)
+  const targets = readTargets(register, mode)
+  const targetOf = (id: string): PronounPerson | undefined => targets.get(id)
+  const genderOf = (id: string): Gender => index.genders.get(id) ?? 'unknown'
+  const run = (text: string, speech: readonly (readonly [number, number])[]): { edits: Edit[]; kept: Trace[] } => {
+    const work: Work = { edits: [], kept: [], dictionary }
+    let seen = false
+    const wanted = (mentions: readonly Mention[], sentence: string): boolean => {
+      const named = mentions.some(({ id }) => targets.has(id))
+      seen ||= named
+      return named || (seen && anaphora && thirdPerson.test(sentence))
+    }
+    const sentences = readSentences(text, index, targetOf, speech, wanted)
+    const anaphors = anaphora && mode.kind !== 'all' ? findAnaphors(sentences, genderOf) : noAnaphors
+    for (const sentence of sentences) editSentence(sentence, anaphors.get(sentence) ?? [], work)
+    return { edits: work.edits.sort((a, b) => a.start - b.start), kept: work.kept }
+  }
+  return {
+    rewrite: (text, { speech = [] } = {}) => {
+      const { edits } = run(text, speech)
+      return { text: applyEdits(text, edits), edits }
+    },
+    explain: (text, { speech = [] } = {}) => {
+      const { edits, kept } = run(text, speech)
+      const acted = edits.map(({ rule, start, end, text: after }) => ({
+        rule,
+        start,
+        end,
+        before: text.slice(start, end),
+        after,
+      }))
+      return [...acted, ...kept].sort((a, b) => a.start - b.start)
+    },
+  }
+}
+
+const thirdPerson = /(?<!\p{L})(?:он|его|ему|им|нём|нем|него|нему|ним|она|её|ее|ей|ею|ней|неё|нее|нею)(?!\p{L})/iu
+const noAnaphors: ReadonlyMap<Sentence, readonly Anaphor[]> = new Map()
+
+function readTargets(register: Register, mode: RewriteMode): ReadonlyMap<string, PronounPerson> {
+  switch (mode.kind) {
+    case 'focus':
+      return new Map([[resolvePerson(register, mode.me).id, 'me']])
+    case 'address':
+      return new Map([[resolvePerson(register, mode.you).id, 'ti']])
+    case 'pair':
+      return new Map([
+        [resolvePerson(register, mode.you).id, 'ti'],
+        [resolvePerson(register, mode.me).id, 'me'],
+      ])
+    case 'all':
+      return new Map(register.people.map(({ id }) => [id, mode.person]))
+  }
+}
+
+interface Work {
+  readonly edits: Edit[]
+  readonly kept: Trace[]
+  readonly dictionary: PronounDictionary | undefined
+}
+
+function editSentence(sentence: Sentence, anaphors: readonly Anaphor[], work: Work): void {
+  const covered = new Set<number>()
+  const subjects: { me: Set<number>; ti: Set<number> } = { me: new Set(), ti: new Set() }
+  for (const group of sentence.groups) for (let i = group.from; i < group.to; i++) covered.add(i)
+  for (const group of sentence.groups) {
+    if (!group.target) continue
+    const [rule, verdict] = judge(sentence, group, work.dictionary)
+    if (verdict.kind === 'keep') work.kept.push(traceKept(sentence, group, rule))
+    else if (verdict.kind === 'own') pushEdit(work, sentence, group.from, group.to, verdict.word, rule)
+    else if (verdict.kind === 'possessive') editPossessive(sentence, group, group.target, verdict, work, rule)
+    else {
+      editPronoun(sentence, group, group.target, verdict.case, work, rule)
+      if (verdict.case === 'nomn' && !isJoined(sentence, group)) subjects[group.target].add(group.from)
+    }
+  }
+  for (const anaphor of anaphors) editAnaphor(sentence, anaphor, subjects, covered, work)
+  for (const person of ['me', 'ti'] as const) editVerbs(sentence, subjects[person], covered, person, work)
+}
+
+type Verdict = NameVerdict | { readonly kind: 'own'; readonly word: string }
+
+function judge(sentence: Sentence, group: Group, dictionary: PronounDictionary | undefined): [string, Verdict] {
+  const form = sentence.words
+    .slice(group.from, group.to)
+    .map(({ text }) => wordKey(text))
+    .join(' ')
+  const own = dictionary?.entries.get(form)
+  if (own === '-') return ['user-dictionary', { kind: 'keep' }]
+  if (own !== undefined && !isPersonal(own, group.target ?? 'me'))
+    return ['user-dictionary', { kind: 'own', word: own }]
+  for (const [name, rule] of nameRules) {
+    const verdict = rule(sentence, group)
+    if (verdict) return [name, verdict]
+  }
+  return ['by-tagger', { kind: 'keep' }]
+}
+
+/** An entry the rules could have written themselves leaves the case to them. */
+function isPersonal(word: string, person: PronounPerson): boolean {
+  return (['nomn', 'gent', 'datv', 'ablt'] as const).some(c => personalPronoun(person, c) === word)
+}
+
+function traceKept({ text, words }: Sentence, { from, to }: Group, rule: string): Trace {
+  const [start, end] = [words[from].start, words[to - 1].end]
+  return { rule, start, end, before: text.slice(start, end), after: undefined }
+}
+
+/** «Вася и Петя идут»: a joined subject keeps its plural verb. */
+function isJoined({ words }: Sentence, { from, to }: Group): boolean {
+  const plural = words.some(({ parse }) => parse?.pos === 'VERB' && parse.number === 'plur' && parse.person !== '2per')
+  if (!plural) return false
+  const noun = (i: number): boolean =>
+    words[i]?.parse?.pos === 'NOUN' || words[i]?.parse?.pos === 'NPRO' || words[i]?.parse?.pos === 'ADJF'
+  const joins = (i: number): boolean => /^(?:и|да|с|со|или)$/iu.test(words[i]?.text ?? '')
+  return (
+    (joins(to) && noun(to + 1)) ||
+    (joins(from - 1) && noun(from - 2)) ||
+    (words[to]?.text === ',' && noun(to + 1) && words.slice(to).some(({ text }) => text === 'и'))
+  )
+}
+
+function pushEdit(
+  work: Work,
+  { text, words }: Sentence,
+  from: number,
+  to: number,
+  replacement: string,
+  rule: string,
+): void {
+  const [start, end] = [words[from].start, words[to - 1].end]
+  const before = text.slice(start, end)
+  if (before !== replacement) work.edits.push({ start, end, text: replacement, before, rule })
+}
+
+/** A capital letter where the sentence, the speech or the quotation begins; small letters elsewhere. */
+function matchPlace({ words }: Sentence, at: number, word: string): string {
+  for (let i = at - 1; i >= 0; i--) {
+    const { kind, text } = words[i]
+    if (kind !== 'punct') return word
+    if (/^[.!?…:]+$/u.test(text)) return capitalise(word)
+    if (!/^(?:[-–—]+|[«"„“(\[*•])$/u.test(text)) return word
+  }
+  return /^\p{Lu}/u.test(words[at].text) ? capitalise(word) : word
+}
+
+function editPronoun(
+  sentence: Sentence,
+  group: Group,
+  person: PronounPerson,
+  grammarCase: Case,
+  work: Work,
+  rule: string,
+): void {
+  const { words } = sentence
+  const pronoun = personalPronoun(person, grammarCase)
+  const head = appositionStart(sentence, group, grammarCase)
+  if (head < group.from) {
+    const phrase = sentence.text.slice(words[head].start, words[group.from - 1].end)
+    const lowered =
+      matchPlace(sentence, head, pronoun) === pronoun ? phrase : phrase.charAt(0).toLowerCase() + phrase.slice(1)
+    const closed = words[group.to] === undefined || words[group.to].kind === 'punct' ? '' : ','
+    pushEdit(
+      work,
+      sentence,
+      head,
+      group.to,
+      `${matchPlace(sentence, head, pronoun)}, ${lowered}${closed}`,
+      'apposition',
+    )
+  } else pushEdit(work, sentence, group.from, group.to, matchPlace(sentence, group.from, pronoun), rule)
+  editPreposition(sentence, Math.min(head, group.from) - 1, pronoun, work)
+}
+
+function editPreposition(sentence: Sentence, at: number, pronoun: string, work: Work): void {
+  const word = sentence.words[at]
+  if (word?.kind !== 'word' || !prepositionCases(word.text)) return
+  pushEdit(work, sentence, at, at + 1, prepositionBefore(word.text, pronoun), 'preposition-before-pronoun')
+}
+
+/** «титулярный советник Голядкин»: a common noun in the same case before the name; it follows the pronoun between commas. */
+function appositionStart({ words }: Sentence, { from, cases }: Group, grammarCase: Case): number {
+  const noun = words[from - 1]
+  if (noun?.kind !== 'word' || noun.parse?.pos !== 'NOUN' || noun.parse.case !== grammarCase || !noun.parse.animate)
+    return from
+  if (noun.parse.number !== 'sing' || (/^\p{Lu}/u.test(noun.text) && from > 1) || !cases.has(grammarCase)) return from
+  return phraseStart(words, from - 1)
+}
+
+function editPossessive(
+  sentence: Sentence,
+  group: Group,
+  person: PronounPerson,
+  { noun, from }: { readonly noun: number; readonly from: number },
+  work: Work,
+  rule: string,
+): void {
+  const { words, text } = sentence
+  const { parse } = words[noun]
+  if (!parse?.case) return
+  const form = { case: parse.case, number: parse.number ?? 'sing', gender: parse.gender, animate: parse.animate }
+  const possessive = matchPlace(sentence, from, possessivePronoun(person, form))
+  const phrase = text.slice(words[from].start, words[noun].end)
+  const lowered =
+    possessive.charAt(0) === possessive.charAt(0).toLowerCase()
+      ? phrase
+      : phrase.charAt(0).toLowerCase() + phrase.slice(1)
+  pushEdit(work, sentence, from, group.to, `${possessive} ${lowered}`, rule)
+}
+
+function editVerbs(
+  sentence: Sentence,
+  subjects: ReadonlySet<number>,
+  covered: ReadonlySet<number>,
+  person: PronounPerson,
+  work: Work,
+): void {
+  if (!subjects.size) return
+  for (const verb of verbsOfSubject(sentence.words, subjects, covered)) {
+    const { parse, text, start } = sentence.words[verb]
+    if (sentence.speech.some(([from, to]) => start >= from && start < to)) continue
+    const agreed = parse && agreeVerb(text, parse, person)
+    if (agreed) pushEdit(work, sentence, verb, verb + 1, agreed, 'verb-agreement')
+  }
+}
+
+function editAnaphor(
+  sentence: Sentence,
+  { at, target, use }: Anaphor,
+  subjects: { me: Set<number>; ti: Set<number> },
+  covered: Set<number>,
+  work: Work,
+): void {
+  const word = use.kind === 'possessive' ? possessivePronoun(target, use.noun) : personalPronoun(target, use.case)
+  pushEdit(work, sentence, at, at + 1, matchPlace(sentence, at, word), 'anaphora')
+  if (use.kind === 'possessive') return
+  editPreposition(sentence, at - 1, word, work)
+  if (use.case !== 'nomn') return
+  subjects[target].add(at)
+  covered.add(at)
+}
+
+function applyEdits(text: string, edits: readonly Edit[]): string {
+  let from = 0
+  let result = ''
+  for (const { start, end, text: replacement } of edits) {
+    result += text.slice(from, start) + replacement
+    from = end
+  }
+  return result + text.slice(from)
+}
+
+/** The text before rewriting, from the rewritten text and its edits, whose offsets are those of the original. */
+export function undoEdits(text: string, edits: readonly Edit[]): string {
+  let shift = 0
+  let from = 0
+  let result = ''
+  for (const { start, end, text: replacement, before } of edits) {
+    result += text.slice(from, start + shift) + before
+    from = start + shift + replacement.length
+    shift += replacement.length - (end - start)
+  }
+  return result + text.slice(from)
+}

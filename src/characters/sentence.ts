@@ -1,0 +1,64 @@
+// One sentence under rewriting: its tagged words, whose names stand where, and which stretches are speech.
+import { splitSentences } from '../language/sentences.js'
+import { tagWords, type TaggedWord } from '../language/tagger.js'
+import type { PronounPerson } from '../language/pronouns.js'
+import { splitWords } from '../language/words.js'
+import { findMentions, type Mention, type NameIndex } from './lookup.js'
+
+/** A mention in the sentence, widened to the words that belong to the name. */
+export interface Group extends Mention {
+  /** What it becomes: я (`me`), ты (`ti`), or it stays. */
+  readonly target: PronounPerson | undefined
+}
+
+export interface Sentence {
+  /** The whole text given to rewrite; offsets of words point into it. */
+  readonly text: string
+  readonly words: readonly TaggedWord[]
+  readonly groups: readonly Group[]
+  /** `[start, end)` stretches of direct speech in the text. */
+  readonly speech: readonly (readonly [number, number])[]
+}
+
+/** Sentences that hold a name to be rewritten are tagged; the others are not worth the time. */
+export function readSentences(
+  text: string,
+  index: NameIndex,
+  targetOf: (id: string) => PronounPerson | undefined,
+  speech: readonly (readonly [number, number])[],
+  wanted: (mentions: readonly Mention[], sentence: string) => boolean,
+): Sentence[] {
+  const sentences: Sentence[] = []
+  for (const { start, end } of splitSentences(text)) {
+    const slice = text.slice(start, end)
+    const plain = splitWords(slice)
+    const mentions = findMentions(plain, index)
+    if (!wanted(mentions, slice)) continue
+    const tokens = plain.map(token => ({ ...token, start: token.start + start, end: token.end + start }))
+    const words = tagWords(tokens)
+    const groups = mentions.map(mention => ({ ...widen(words, mention), target: targetOf(mention.id) }))
+    sentences.push({ text, words, groups: dropCovered(groups), speech })
+  }
+  return sentences
+}
+
+/** «Наташа Ростова» where only «Наташа» is known: name words that follow in the same case belong to the name. */
+function widen(words: readonly TaggedWord[], mention: Mention): Mention {
+  let { to } = mention
+  let { cases } = mention
+  while (to < words.length && to - mention.from < 5 && words[to].kind === 'word' && /^\p{Lu}/u.test(words[to].text)) {
+    if (words[to].start - words[to - 1].end !== 1) break
+    const own = words[to].parses.filter(
+      p => p.number === 'sing' && (p.name === 'Surn' || p.name === 'Patr' || (!p.known && p.pos === 'NOUN')),
+    )
+    const shared = [...cases].filter(c => own.some(p => p.case === c))
+    if (!shared.length) break
+    cases = new Set(shared)
+    to++
+  }
+  return to === mention.to ? mention : { ...mention, to, cases }
+}
+
+function dropCovered(groups: readonly Group[]): Group[] {
+  return groups.filter((group, i) => i === 0 || group.from >= groups[i - 1].to)
+}
