@@ -13,6 +13,8 @@ const tag =
 const link = /(?:https?:\/\/|ftp:\/\/|www\.)[^\s<>«»"]+|(?<![\p{L}\d._-])[\p{L}\d._-]+@[\p{L}\d-]+(?:\.[\p{L}\d-]+)+/giu
 /** [12], {12}, (*12), [*]; a star behind a small letter is a footnote sign, behind a capital or digit a hidden name or year. */
 const reference = / ?(?:\[(?:\d{1,3}|\*{1,3})\]|\{\d{1,3}\}|\(\*\d{0,3}\))|(?<=\p{Ll}\p{Ll}[.,!?»"]?)\*(?![*\p{L}\d])/gu
+/** `_word_`, `*word*`, `__words__`: how libraries of plain text mark italics. */
+const emphasis = /(?<![\p{L}\d_*])([_*]{1,2})(?![\s_*])([^_*]{0,300}[^\s_*])\1(?![\p{L}\d_*])/gu
 const editorRemark =
   / ?[([](?:[^()[\]]{0,300}[\s.—–-])?прим(?:ечание|еч\.|\.)\s?(?:автора|авт|редактора|редакции|ред|переводчика|перев|пер|составителя|сост|издателя|изд)\.?(?:\s[^()[\]]{0,30})?[)\]]/giu
 
@@ -54,6 +56,7 @@ export const formRules: readonly EditRule[] = [
 
 /** Rules that take words out of a block that stays; they run where no block rule decided. */
 export const contentRules: readonly EditRule[] = [
+  { name: 'remove-emphasis-marks', edit: text => text.replace(emphasis, '$2') },
   { name: 'remove-links', edit: removeLinks },
   { name: 'remove-editor-remarks', edit: text => text.replace(editorRemark, '') },
   { name: 'remove-note-references', edit: text => text.replace(reference, '') },

@@ -80,12 +80,17 @@ function startsParagraph(before: Line, line: Line, layout: Layout): boolean {
   if (isFarIndented(line, layout) || isFarIndented(before, layout)) return true
   const small = startsSmall(line)
   if (layout.kind === 'indented') {
-    return line.indent > layout.indent + 1 || (!small && endsEarly(before, line, layout.width - titleGap))
+    if (line.indent > layout.indent + 1) return !small || endsSentence(before)
+    return !small && endsEarly(before, line, layout.width - titleGap)
   }
   if (small) return false
-  const early = endsEarly(before, line, layout.width) && /[.!?…:;»”")\]]$/u.test(before.content)
+  const early = endsEarly(before, line, layout.width) && endsSentence(before)
   if (layout.kind === 'ragged') return early || isCapitalLine(before.content)
   return early && /^[—–-]+[\s\u00a0]*[\p{Lu}«"„]/u.test(line.content)
+}
+
+function endsSentence({ content }: Line): boolean {
+  return /[.!?…:;»”")\]]$/u.test(content)
 }
 
 /** Verse, epigraphs and centred lines stand much farther to the right than a paragraph begins. */
