@@ -27,16 +27,21 @@ function explainIssue(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue
   )
   return new AppError('bad-setting', {
     where: `${where}, key ${key}`,
-    what: { en: `${issue.message}; received ${got}`, ru: `недопустимое значение ${got} (${issue.message})` },
+    what: { en: `${issue.message}; received ${got}`, ru: `${russianMessage(schema, value)}; получено ${got}` },
     fix: { en: 'Correct the value', ru: 'Исправьте значение' },
   })
+}
+
+/** The first issue again, in zod's Russian words. */
+function russianMessage(schema: z.ZodType, value: unknown): string {
+  return schema.safeParse(value, { error: z.locales.ru().localeError }).error!.issues[0].message
 }
 
 function explainUnknownKey(schema: z.ZodType, path: readonly string[], key: string, where: string): AppError {
   const known = knownKeys(schema, path)
   const near = nearestName(key, known)
   return new AppError('unknown-key', {
-    where: [where, ...path].join(', key '),
+    where: path.length > 0 ? `${where}, key ${path.join('.')}` : where,
     what: { en: `unknown key "${key}"`, ru: `неизвестный ключ «${key}»` },
     fix: near
       ? { en: `Did you mean "${near}"?`, ru: `Может быть, «${near}»?` }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists } from '../base/files.js'
+import { nearestName } from '../base/nearest.js'
 import type { Drop, StageReport } from '../base/report.js'
 import { buildDictionary, formatDictionary, parseDictionary, type PronounDictionary } from '../characters/dictionary.js'
 import { createPeopleLookup } from '../characters/lookup.js'
@@ -11,8 +12,7 @@ import { resolvePerson } from '../characters/register.js'
 import { createRewriter } from '../characters/rewrite.js'
 import { buildExamples } from '../dataset/build.js'
 import type { Example } from '../dataset/example.js'
-import { formats } from '../dataset/formats.js'
-import { exportDataset, writeDataset } from '../dataset/store.js'
+import { exportDataset, writeDataset, type ExportFormat } from '../dataset/store.js'
 import { findScenes } from '../dialogue/scenes.js'
 import { writeEditable } from './editable.js'
 import { findPeople, readPeople, type TellOptions } from './people.js'
@@ -127,18 +127,48 @@ export async function buildDataset(project: Project, options: TellOptions = {}):
   return [...outcomes, await runStage('dataset', datasetStage, project, options)]
 }
 
-/** Names of the forms a dataset can be written in. */
-export const exportFormats: readonly string[] = Object.keys(formats)
+/** Names of the forms a dataset can be written in, with the ending of their files. */
+const exportEndings: { readonly [Name in ExportFormat]: string } = {
+  time: 'txt',
+  timeRaw: 'raw.txt',
+  alpaca: 'alpaca.jsonl',
+  messages: 'messages.jsonl',
+  jsonl: 'jsonl',
+  csv: 'csv',
+  parquet: 'parquet',
+}
+
+export const exportFormats = Object.keys(exportEndings) as readonly ExportFormat[]
 
 /**
- * Writes the dataset in another form.
- * @returns path of the file
- * @throws AppError `unknown-format`; `no-dataset` when it is not built yet
+ * Writes the dataset in another form, into dataset/export/ unless a path is given.
+ * @returns path of the file, and the writer's report where a form leaves rows out
+ * @throws AppError `unknown-format` with the nearest name; `no-dataset` when it is not built yet
  */
-export async function exportProjectDataset(project: Project, format: string, path?: string): Promise<string> {
+export async function exportProjectDataset(
+  project: Project,
+  format: string,
+  path?: string,
+): Promise<{ readonly path: string; readonly report?: StageReport }> {
   const folder = join(project.folder, paths.dataset)
   if (!(await exists(join(folder, 'examples.jsonl')))) throw noDataset(folder)
-  return exportDataset(folder, format, path)
+  const name = exportFormats.find(known => known === format)
+  if (name === undefined) throw unknownFormat(format)
+  const target = path ?? join(folder, 'export', `dataset.${exportEndings[name]}`)
+  const report = await exportDataset(folder, name, target, { blacklist: project.plan.dataset.blacklist })
+  return { path: target, report }
+}
+
+function unknownFormat(format: string): AppError {
+  const near = nearestName(format, exportFormats)
+  const names = exportFormats.join(', ')
+  return new AppError('unknown-format', {
+    kind: 'usage',
+    what: { en: `there is no dataset form "${format}"`, ru: `нет такого вида набора данных: «${format}»` },
+    fix: near
+      ? { en: `Did you mean ${near}? There are: ${names}`, ru: `Может быть, ${near}? Есть: ${names}` }
+      : { en: `Choose one of: ${names}`, ru: `Выберите: ${names}` },
+  })
 }
 
 function noFocus({ people }: Register): AppError {

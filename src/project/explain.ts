@@ -22,12 +22,17 @@ export async function explainText(project: Project, text: string): Promise<Expla
     rule,
     detail: after === undefined ? `«${before}» dropped: ${reason}` : `«${before}» → «${after}»`,
   }))
-  const speech = explainSpeech(text).map((decision): Explanation => ({
+  const speech = explainSpeech(text).map(({ at, mark, rule, verdict }): Explanation => ({
     stage: 'dialogue',
-    rule: decision.rule,
-    detail: JSON.stringify(decision),
+    rule,
+    detail: `${mark} «${around(text, at)}»: ${verdict}`,
   }))
   return [...cleaning, ...speech, ...(await explainRewriting(project, text))]
+}
+
+/** A few letters on both sides of an offset. */
+function around(text: string, at: number): string {
+  return text.slice(Math.max(0, at - 12), at + 13).trim()
 }
 
 async function explainRewriting(project: Project, text: string): Promise<Explanation[]> {

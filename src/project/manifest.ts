@@ -1,5 +1,5 @@
 // The manifest of a finished stage: hashes of inputs, options, code version and outputs; written last, so its presence means complete.
-import { readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
@@ -68,6 +68,7 @@ export async function writeManifest(
     reports: [...reports],
     finishedAt: new Date().toISOString(),
   }
+  await mkdir(join(folder, 'manifests'), { recursive: true })
   await writeFileAtomic(manifestPath(folder, stage.stage), JSON.stringify(manifest, null, 2) + '\n')
 }
 

@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../base/files.js'
 import type { Drop, StageReport } from '../base/report.js'
 import { resolvePerson } from '../characters/register.js'
 import type { Example } from '../dataset/example.js'
-import { readExamples } from '../dataset/store.js'
+import { readDrops, readExamples } from '../dataset/store.js'
 import { renderJourneyReport, type JourneyReport } from '../evaluate/journey-report.js'
 import { loadTokenizer } from '../tokenizer/files.js'
 import { maskPreview } from '../train/batches.js'
@@ -69,7 +69,7 @@ const dropsPerReason = 3
 async function sampleDrops(project: Project): Promise<Drop[]> {
   const text = join(project.folder, paths.text)
   const files = (await readdir(text)).filter(name => name.endsWith('.drops.jsonl')).map(name => join(text, name))
-  const lines = await Promise.all([...files, join(project.folder, paths.dataset, 'drops.jsonl')].map(readLines))
+  const lines = [...(await Promise.all(files.map(readLines))), await readDrops(join(project.folder, paths.dataset))]
   const seen = new Map<string, number>()
   return lines.flat().filter(drop => {
     const key = `${drop.stage} ${drop.reason}`
@@ -79,7 +79,7 @@ async function sampleDrops(project: Project): Promise<Drop[]> {
 }
 
 async function readLines(path: string): Promise<Drop[]> {
-  const text = await readFile(path, 'utf8').catch(() => '')
+  const text = await readFile(path, 'utf8')
   return text
     .split('\n')
     .filter(Boolean)

@@ -56,12 +56,12 @@ describe('settings', () => {
   it('shows a wrong value', async () => {
     expect(await failure(() => parseSettings(schema, { name: 'a', train: { learningRate: -1 } }, 'dvoynik.json')))
       .toMatchInlineSnapshot(`
-      {
-        "code": "bad-setting",
-        "en": "dvoynik.json, key train.learningRate: Too small: expected number to be >0; received -1. Correct the value.",
-        "ru": "dvoynik.json, key train.learningRate: недопустимое значение -1 (Too small: expected number to be >0). Исправьте значение.",
-      }
-    `)
+        {
+          "code": "bad-setting",
+          "en": "dvoynik.json, key train.learningRate: Too small: expected number to be >0; received -1. Correct the value.",
+          "ru": "dvoynik.json, key train.learningRate: Слишком маленькое значение: ожидалось, что number будет >0; получено -1. Исправьте значение.",
+        }
+      `)
   })
 })
 

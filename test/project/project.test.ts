@@ -1,0 +1,177 @@
+// The project folder: its plan, its manifests, and the texts that the user may edit.
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { AppError } from '../../src/base/errors.js'
+import { isEdited, writeEditable, writeEdited } from '../../src/project/editable.js'
+import { stageState, writeManifest } from '../../src/project/manifest.js'
+import { planJsonSchema, readPlan } from '../../src/project/plan.js'
+import { addSource, changePlan, initProject, openProject, type Project } from '../../src/project/project.js'
+
+const folder = (): string => mkdtempSync(join(tmpdir(), 'dvoynik-project-'))
+
+async function failure(work: Promise<unknown>, hide: string): Promise<string[]> {
+  const error = await work.then(
+    () => new Error('nothing was thrown'),
+    (thrown: unknown) => thrown as Error,
+  )
+  if (!(error instanceof AppError)) throw error
+  return [error.code, ...(['en', 'ru'] as const).map(lang => error.render(lang).replaceAll(hide, 'PROJECT'))]
+}
+
+async function newProject(): Promise<Project> {
+  return initProject(join(folder(), 'hero'))
+}
+
+describe('a project', () => {
+  it('is made private, with every option of its plan visible', async () => {
+    const project = await newProject()
+    expect(statSync(project.folder).mode & 0o777).toBe(0o700)
+    const plan = JSON.parse(readFileSync(join(project.folder, 'dvoynik.json'), 'utf8')) as Record<
+      string,
+      Record<string, unknown>
+    >
+    expect(plan.name).toBe('hero')
+    expect(plan.train.method).toEqual({
+      kind: 'lora',
+      rank: 16,
+      alpha: 32,
+      rankStabilized: false,
+      targets: 'all-linear',
+    })
+  })
+
+  it('is never made over another one or over other files', async () => {
+    const project = await newProject()
+    expect(await failure(initProject(project.folder), project.folder)).toMatchInlineSnapshot(`
+      [
+        "project-exists",
+        "PROJECT: there is a project here already (dvoynik.json). Go into the folder, or choose another name.",
+        "PROJECT: здесь уже есть проект (dvoynik.json). Перейдите в папку или выберите другое имя.",
+      ]
+    `)
+    const other = folder()
+    writeFileSync(join(other, 'photo.jpg'), '')
+    expect(await failure(initProject(other), other)).toMatchInlineSnapshot(`
+      [
+        "folder-not-empty",
+        "PROJECT: the folder holds 1 other files. Choose a new or an empty folder.",
+        "PROJECT: в папке уже есть другие файлы (1). Выберите новую или пустую папку.",
+      ]
+    `)
+  })
+
+  it('says what is wrong with a plan', async () => {
+    const { folder: place, plan } = await newProject()
+    const tryPlan = async (change: unknown): Promise<string[]> => {
+      writeFileSync(join(place, 'dvoynik.json'), JSON.stringify({ ...plan, ...(change as object) }))
+      return failure(readPlan(place), place)
+    }
+    expect(await tryPlan({ trian: {} })).toMatchInlineSnapshot(`
+      [
+        "unknown-key",
+        "PROJECT/dvoynik.json: unknown key "trian". Did you mean "train"?",
+        "PROJECT/dvoynik.json: неизвестный ключ «trian». Может быть, «train»?",
+      ]
+    `)
+    expect(await tryPlan({ train: { ...plan.train, learnRate: 1 } })).toMatchInlineSnapshot(`
+      [
+        "unknown-key",
+        "PROJECT/dvoynik.json, key train: unknown key "learnRate". Did you mean "learningRate"?",
+        "PROJECT/dvoynik.json, key train: неизвестный ключ «learnRate». Может быть, «learningRate»?",
+      ]
+    `)
+    expect(await tryPlan({ train: { ...plan.train, method: { kind: 'lora', rnk: 3 } } })).toMatchInlineSnapshot(`
+      [
+        "unknown-key",
+        "PROJECT/dvoynik.json, key train.method: unknown key "rnk". Did you mean "rank"?",
+        "PROJECT/dvoynik.json, key train.method: неизвестный ключ «rnk». Может быть, «rank»?",
+      ]
+    `)
+    expect(await tryPlan({ dataset: { ...plan.dataset, copies: [] } })).toMatchInlineSnapshot(`
+      [
+        "bad-setting",
+        "PROJECT/dvoynik.json, key dataset.copies: Too small: expected array to have >=1 items; received []. Correct the value.",
+        "PROJECT/dvoynik.json, key dataset.copies: Слишком маленькое значение: ожидалось, что array будет иметь >=1 элемент; получено []. Исправьте значение.",
+      ]
+    `)
+    const empty = folder()
+    expect(await failure(readPlan(empty), empty)).toMatchInlineSnapshot(`
+      [
+        "no-project",
+        "PROJECT: no dvoynik.json here: this is not a project folder. Run \`dvoynik init NAME\` and go into the folder.",
+        "PROJECT: здесь нет dvoynik.json: это не папка проекта. Выполните \`dvoynik init ИМЯ\` и перейдите в папку.",
+      ]
+    `)
+  })
+
+  it('ships a JSON Schema that refuses unknown keys', () => {
+    const schema = planJsonSchema() as { additionalProperties: boolean; properties: Record<string, unknown> }
+    expect(schema.additionalProperties).toBe(false)
+    expect(Object.keys(schema.properties)).toContain('train')
+  })
+
+  it('copies a book in and notes it once, however often it is added', async () => {
+    const book = join(folder(), 'book.txt')
+    writeFileSync(book, 'Вера вошла в дом и села у окна.\n— Кто там? — спросила она.\n')
+    let project = await newProject()
+    project = (await addSource(project, book)).project
+    project = (await addSource(project, book)).project
+    expect((await openProject(project.folder)).plan.sources).toEqual([{ file: 'book.txt' }])
+    expect(readFileSync(join(project.folder, 'sources', 'book.txt'), 'utf8')).toContain('Вера')
+  })
+
+  it('leaves nothing behind of a book that cannot be read', async () => {
+    const book = join(folder(), 'empty.txt')
+    writeFileSync(book, '')
+    const project = await newProject()
+    await expect(addSource(project, book)).rejects.toThrow(AppError)
+    expect((await openProject(project.folder)).plan.sources).toEqual([])
+  })
+})
+
+describe('a manifest', () => {
+  it('makes a stage done until an input, an option or an output changes', async () => {
+    const project = await newProject()
+    const [input, output] = ['in.txt', 'out.txt'].map(name => join(project.folder, name))
+    writeFileSync(input, 'a')
+    writeFileSync(output, 'b')
+    const stage = { stage: 'text', options: { x: 1 }, inputs: ['in.txt'] }
+    const state = (options: unknown = { x: 1 }) => stageState(project.folder, { ...stage, options })
+    expect(await state()).toBe('missing')
+    await writeManifest(project.folder, stage, ['out.txt'], [])
+    expect([await state(), await state({ x: 2 })]).toEqual(['done', 'stale'])
+    writeFileSync(output, 'damaged')
+    expect(await state()).toBe('stale')
+    writeFileSync(output, 'b')
+    writeFileSync(input, 'aa')
+    expect(await state()).toBe('stale')
+  })
+})
+
+describe('an editable text', () => {
+  it('is made anew while untouched and kept once edited', async () => {
+    const path = join(folder(), 'dictionaries', 'people.txt')
+    expect(await writeEditable(path, 'one\n')).toBe('written')
+    expect(await writeEditable(path, 'one\n')).toBe('unchanged')
+    expect(await writeEditable(path, 'two\n')).toBe('written')
+    writeFileSync(path, readFileSync(path, 'utf8').replace('two', 'mine'))
+    expect(await writeEditable(path, 'three\n')).toBe('kept')
+    expect(readFileSync(path, 'utf8')).toContain('mine')
+  })
+
+  it('counts as edited when a command changed it for the user', async () => {
+    const path = join(folder(), 'people.txt')
+    await writeEdited(path, 'mine\n')
+    expect(isEdited(readFileSync(path, 'utf8'))).toBe(true)
+    expect(await writeEditable(path, 'new\n')).toBe('kept')
+  })
+})
+
+describe('options of a plan', () => {
+  it('are changed in the file too', async () => {
+    const project = await changePlan(await newProject(), { focus: 'Вера' })
+    expect((await openProject(project.folder)).plan.focus).toBe('Вера')
+  })
+})
