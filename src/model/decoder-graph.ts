@@ -19,7 +19,6 @@ import {
   silu,
   softmax,
   split,
-  sub,
   transpose,
   where,
 } from '../graph/build.js'
@@ -31,11 +30,11 @@ import type { Activation, ModelConfig } from './config.js'
 export interface Parts {
   /** A tensor by Hugging Face name. */
   weight(name: string): Node
-  /** x [B, T, in] through a module of the blocks: product, bias, and what an adapter adds; [B, T, out]. */
+  /** x [N, in] through a module of the blocks: product, bias, and what an adapter adds; [N, out]. */
   linear(x: Node, module: string): Node
-  /** Rows of the embedding for ids [B, T]: [B, T, C]. */
+  /** Rows of the embedding for ids [N]: [N, C]. */
   embed(ids: Node): Node
-  /** Hidden states [B, T, C] to logits [B·T, V]. */
+  /** Hidden states [N, C] to logits [N, V]. */
   head(x: Node): Node
 }
 
@@ -45,22 +44,25 @@ export interface DecoderInputs {
   /** [B, T] int64, each below `positionLimit` */
   readonly positions: Node
   readonly positionLimit: number
-  /** Queries [B, T, H, D], keys and values [B, T, Hk, D] of a layer to its result [B, T, H·D]. */
+  /** Queries [B, T, H, D], keys and values [B, T, Hk, D] of a layer to its result [B·T, H·D]. */
   attend(query: Node, key: Node, value: Node, layer: number): Node
 }
 
 /** Added to the scores of hidden pairs: exp gives exactly 0 beside any visible score. */
 const hidden = -1e30
 
-/** Hidden states after the last norm, [B, T, C]. */
+/** Hidden states after the last norm, [B·T, C]; the stream stays flat so that products need no reshaping. */
 export function decoderStates(config: ModelConfig, parts: Parts, inputs: DecoderInputs): Node {
   const { names } = architectures[config.modelType]
   const turn = rotation(config, inputs)
-  let x = parts.embed(inputs.ids)
-  if (names.positions) x = add(x, gather(parts.weight(`${names.positions}.weight`), inputs.positions))
+  const [batch, length] = inputs.ids.shape
+  const flat = (ids: Node): Node => reshape(ids, [batch * length])
+  let x = parts.embed(flat(inputs.ids))
+  if (names.positions) x = add(x, gather(parts.weight(`${names.positions}.weight`), flat(inputs.positions)))
   for (let layer = 0; layer < config.layers; layer++) {
     const at = `${names.block}.${layer}.`
-    const [query, key, value] = projections(config, parts, norm(config, parts, x, at + names.attentionNorm), at)
+    const normed = norm(config, parts, x, at + names.attentionNorm)
+    const [query, key, value] = projections(config, parts, normed, at, [batch, length])
     const mixed = inputs.attend(turn(query), turn(key), value, layer)
     x = add(x, parts.linear(mixed, at + names.attentionOut))
     x = add(x, mlp(config, parts, norm(config, parts, x, at + names.mlpNorm), at))
@@ -142,11 +144,11 @@ function groupQueries({ heads, keyHeads, headWidth }: ModelConfig, query: Node):
   return reshape(transpose(grouped, [0, 2, 3, 1, 4]), [batch, keyHeads, (heads / keyHeads) * length, headWidth])
 }
 
-/** [B, Hk, (H/Hk)·T, D] to [B, T, H·D]. */
+/** [B, Hk, (H/Hk)·T, D] to [B·T, H·D]. */
 function ungroup({ heads, keyHeads, headWidth }: ModelConfig, x: Node, length: number): Node {
   const batch = x.shape[0]
   const grouped = reshape(x, [batch, keyHeads, heads / keyHeads, length, headWidth])
-  return reshape(transpose(grouped, [0, 3, 1, 2, 4]), [batch, length, heads * headWidth])
+  return reshape(transpose(grouped, [0, 3, 1, 2, 4]), [batch * length, heads * headWidth])
 }
 
 /** [B, T, H, D] to [B, H, T, D]. */
@@ -154,10 +156,15 @@ function headsFirst(x: Node): Node {
   return transpose(x, [0, 2, 1, 3])
 }
 
-function projections(config: ModelConfig, parts: Parts, x: Node, at: string): [Node, Node, Node] {
+function projections(
+  config: ModelConfig,
+  parts: Parts,
+  x: Node,
+  at: string,
+  [batch, length]: number[],
+): [Node, Node, Node] {
   const { names } = architectures[config.modelType]
   const { heads, keyHeads, headWidth } = config
-  const [batch, length] = x.shape
   const widths = [heads * headWidth, keyHeads * headWidth, keyHeads * headWidth]
   const [query, key, value] =
     'fused' in names.qkv
@@ -194,20 +201,26 @@ function norm({ norm: { kind, epsilon } }: ModelConfig, parts: Parts, x: Node, m
   return kind === 'rms' ? rmsNorm(x, weight, epsilon) : layerNorm(x, weight, parts.weight(`${module}.bias`), epsilon)
 }
 
-/** Turns each pair (i, i + D/2) of a head [B, T, n, D] by position · frequency[i]; nothing where positions are learned. */
+/**
+ * Turns each pair (i, i + D/2) of a head [B, T, n, D] by position · frequency[i]; nothing where positions are learned.
+ * With the halves of x as a and b: [a, b]·[cos, cos] + [b, a]·[−sin, sin].
+ */
 function rotation({ positions: kind }: ModelConfig, { positions, positionLimit }: DecoderInputs): (x: Node) => Node {
   if (kind.kind === 'learned') return x => x
   const { frequencies } = kind
-  const table = (of: (angle: number) => number): Node => {
-    const data = Float32Array.from({ length: positionLimit * frequencies.length }, (_, i) =>
-      of(Math.floor(i / frequencies.length) * frequencies[i % frequencies.length]),
-    )
-    const rows = gather(constant({ dtype: 'float32', shape: [positionLimit, frequencies.length], data }), positions)
-    return reshape(rows, [...positions.shape, 1, frequencies.length])
+  const half = frequencies.length
+  const table = (of: (angle: number, column: number) => number): Node => {
+    const data = Float32Array.from({ length: positionLimit * 2 * half }, (_, i) => {
+      const column = i % (2 * half)
+      return of(Math.floor(i / (2 * half)) * frequencies[column % half], column)
+    })
+    const rows = gather(constant({ dtype: 'float32', shape: [positionLimit, 2 * half], data }), positions)
+    return reshape(rows, [...positions.shape, 1, 2 * half])
   }
-  const [cosine, sine] = [table(Math.cos), table(Math.sin)]
+  const cosine = table(Math.cos)
+  const sine = table((angle, column) => (column < half ? -Math.sin(angle) : Math.sin(angle)))
   return x => {
-    const [a, b] = split(x, -1, [frequencies.length, frequencies.length])
-    return concat([sub(mul(a, cosine), mul(b, sine)), add(mul(b, cosine), mul(a, sine))], -1)
+    const [a, b] = split(x, -1, [half, half])
+    return add(mul(x, cosine), mul(concat([b, a], -1), sine))
   }
 }

@@ -123,7 +123,7 @@ async function compileRun(
     (layer, key, value) => Object.assign(outputs, { [`new-key.${layer}`]: key, [`new-value.${layer}`]: value }),
   )
   const states = decoderStates(config, parts, { ids, positions, positionLimit: window + length, attend })
-  outputs.logits = parts.head(length === 1 ? states : gather(states, input('last', [1], 'int64'), 1))
+  outputs.logits = parts.head(length === 1 ? states : gather(states, input('last', [1], 'int64')))
   const program = await runtime.compile({ outputs }, { threads })
   const results = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, zeroTensor(shape)]))
   return {

@@ -43,11 +43,10 @@ export function bindParts(model: Model, adapter?: Adapter): BoundParts {
       return rows === undefined ? base : add(base, newRows(ids, rows, names.embedding))
     },
     head: x => {
-      const flat = reshape(x, [-1, model.config.width])
-      const logits = matmul(flat, weight(head), { transposeB: true })
+      const logits = matmul(x, weight(head), { transposeB: true })
       const module = model.config.tied ? names.embedding : names.head
       const rows = adapter?.rows.get(module)
-      return rows === undefined ? logits : add(logits, newColumns(flat, rows, module))
+      return rows === undefined ? logits : add(logits, newColumns(x, rows, module))
     },
   }
 
