@@ -7,8 +7,8 @@ export interface AddedMatch {
 }
 
 export interface AddedTokens {
-  /** The first match at or after `from` that `allow` lets through. */
-  find(text: string, from: number, allow: Allow): AddedMatch | undefined
+  /** The first match within `text.slice(from, to)` that `allow` lets through. */
+  find(text: string, from: number, to: number, allow: Allow): AddedMatch | undefined
 }
 
 export type Allow = 'all' | 'none' | ReadonlySet<string>
@@ -36,22 +36,22 @@ export function createAddedTokens(tokens: ReadonlyMap<string, number>): AddedTok
   const isAllowed = (id: number, allow: Allow) =>
     allow === 'all' || blank.has(id) || (allow !== 'none' && allow.has(contents.get(id) ?? ''))
 
-  function longestAt(text: string, at: number, allow: Allow): AddedMatch | undefined {
+  function longestAt(text: string, at: number, to: number, allow: Allow): AddedMatch | undefined {
     let match: AddedMatch | undefined
     let node = root.next.get(text.charCodeAt(at))
     for (let i = at + 1; node; i++) {
       if (node.id >= 0 && isAllowed(node.id, allow)) match = { id: node.id, start: at, end: i }
-      node = i < text.length ? node.next.get(text.charCodeAt(i)) : undefined
+      node = i < to ? node.next.get(text.charCodeAt(i)) : undefined
     }
     return match
   }
 
   return {
-    find(text, from, allow) {
+    find(text, from, to, allow) {
       if (contents.size === 0) return undefined
-      for (let i = from; i < text.length; i++) {
+      for (let i = from; i < to; i++) {
         if (first[text.charCodeAt(i)] === 0) continue
-        const match = longestAt(text, i, allow)
+        const match = longestAt(text, i, to, allow)
         if (match) return match
       }
       return undefined

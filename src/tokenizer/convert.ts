@@ -3,7 +3,11 @@ import { normalizerSettings, trainerSettings, type Piece, type SentencePieceMode
 import { spaceMark } from './piece-encoder.js'
 import type { AddedToken, Component, TokenizerJson } from './tokenizer-json.js'
 
-export function convertToTokenizerJson(model: SentencePieceModel): TokenizerJson {
+/** @param special contents of user-defined pieces that count as special */
+export function convertToTokenizerJson(
+  model: SentencePieceModel,
+  special: ReadonlySet<string> = new Set(),
+): TokenizerJson {
   const { pieces } = model
   const { addDummyPrefix } = normalizerSettings(model)
   const trainer = trainerSettings(model)
@@ -16,7 +20,7 @@ export function convertToTokenizerJson(model: SentencePieceModel): TokenizerJson
   if (addDummyPrefix) decoders.push({ type: 'Strip', content: ' ', start: 1, stop: 0 })
   const prepend: Component = { type: 'Prepend', prepend: spaceMark }
   return {
-    addedTokens: pieces.flatMap(describeAdded),
+    addedTokens: pieces.flatMap((piece, id) => describeAdded(piece, id, special)),
     normalizer: addDummyPrefix ? { type: 'Sequence', normalizers: [prepend, replace] } : replace,
     preTokenizer: null,
     postProcessor: null,
@@ -34,10 +38,10 @@ export function convertToTokenizerJson(model: SentencePieceModel): TokenizerJson
   }
 }
 
-/** Unknown, control and user-defined pieces; only the last may be typed as text and shown. */
-function describeAdded({ text, type }: Piece, id: number): AddedToken[] {
+/** Unknown, control and user-defined pieces. */
+function describeAdded({ text, type }: Piece, id: number, marked: ReadonlySet<string>): AddedToken[] {
   if (type !== 'unknown' && type !== 'control' && type !== 'user-defined') return []
-  const special = type !== 'user-defined'
+  const special = type !== 'user-defined' || marked.has(text)
   return [{ id, content: text, single_word: false, lstrip: false, rstrip: false, normalized: false, special }]
 }
 

@@ -5,9 +5,9 @@ import { AppError } from '../base/errors.js'
 import { exists, fileNotFound, readJson, writeFileAtomic } from '../base/files.js'
 import { readSentencePiece, writeSentencePiece } from '../formats/sentencepiece.js'
 import { convertToTokenizerJson } from './convert.js'
-import type { FileTokenizer, TokenizerConfig, TokenizerFile } from './file.js'
+import type { FileTokenizer, TokenizerConfig } from './file.js'
 import { createHuggingFaceTokenizer } from './huggingface.js'
-import { createSentencePieceTokenizer } from './sentencepiece.js'
+import { createSentencePieceTokenizer, markedSpecial } from './sentencepiece.js'
 import { parseTokenizerJson, renderTokenizerJson, type TokenizerJson } from './tokenizer-json.js'
 
 /**
@@ -56,13 +56,14 @@ export function sizeOf(json: TokenizerJson): number {
 /** Writes tokenizer.json, tokenizer_config.json, special_tokens_map.json, and tokenizer.model for a SentencePiece tokenizer. */
 export async function saveTokenizer(folder: string, tokenizer: FileTokenizer): Promise<void> {
   const { file } = tokenizer
-  const json = file.kind === 'sentencepiece' ? convertToTokenizerJson(file.model) : file.json
+  const json =
+    file.kind === 'sentencepiece' ? convertToTokenizerJson(file.model, markedSpecial(file.config)) : file.json
   await mkdir(folder, { recursive: true })
   if (file.kind === 'sentencepiece')
     await writeFileAtomic(join(folder, 'tokenizer.model'), writeSentencePiece(file.model))
   await writeFileAtomic(join(folder, 'tokenizer.json'), renderTokenizerJson(json))
   await writeFileAtomic(join(folder, 'tokenizer_config.json'), toJson(renderConfig(tokenizer, json)))
-  await writeFileAtomic(join(folder, 'special_tokens_map.json'), toJson(renderSpecialTokens(tokenizer, file)))
+  await writeFileAtomic(join(folder, 'special_tokens_map.json'), toJson(renderSpecialTokens(tokenizer, json)))
 }
 
 const toJson = (value: unknown): string => JSON.stringify(value, null, 2) + '\n'
@@ -81,11 +82,12 @@ function renderConfig(tokenizer: FileTokenizer, json: TokenizerJson): TokenizerC
   }
 }
 
-function renderSpecialTokens(tokenizer: FileTokenizer, file: TokenizerFile): Record<string, unknown> {
+function renderSpecialTokens(tokenizer: FileTokenizer, json: TokenizerJson): Record<string, unknown> {
   const main = roles(tokenizer)
   const known = new Set<unknown>(Object.values(main))
-  const tokens = file.kind === 'huggingface' ? file.json.addedTokens : []
-  const additional = tokens.filter(token => token.special && !known.has(token.content)).map(token => token.content)
+  const additional = json.addedTokens
+    .filter(token => token.special && !known.has(token.content))
+    .map(token => token.content)
   return additional.length === 0 ? main : { ...main, additional_special_tokens: additional }
 }
 

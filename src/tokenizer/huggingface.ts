@@ -91,7 +91,7 @@ function encodeBetween(
   if (from >= to) return
   if (!matcher) return encoder.encode(text, from, to, out, spans)
   let at = from
-  for (let match = matcher.find(text, at, allow); match && match.end <= to; match = matcher.find(text, at, allow)) {
+  for (let match = matcher.find(text, at, to, allow); match; match = matcher.find(text, at, to, allow)) {
     encodeBetween(text, at, match.start, others, allow, encoder, out, spans)
     pushToken(match.id, match.start, match.end, out, spans)
     at = match.end

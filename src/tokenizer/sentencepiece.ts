@@ -42,7 +42,7 @@ export function createSentencePieceTokenizer(
   const ids = indexPieces(pieces)
   const before = config.add_bos_token === false ? undefined : special.bos
   const after = config.add_eos_token === true ? special.eos : undefined
-  const output = createOutput(pieces, trainer)
+  const output = createOutput(pieces, trainer, markedSpecial(config))
   const decoder = (skipSpecial: boolean): StreamDecoder => {
     const strip = normalizer.removeExtraWhitespaces ? 'squeeze' : normalizer.addDummyPrefix ? 'one' : 'none'
     return createPieceDecoder({ output, strip, badBytes: 'each' }, skipSpecial)
@@ -94,8 +94,13 @@ function encodeText(text: string, options: EncodeOptions, parts: EncodingParts):
 function encodeStretch(text: string, parts: EncodingParts, allow: Allow, out: IdList, spans: IdList | undefined): void {
   let at = 0
   let prefix = parts.prefix && text !== ''
-  for (let match = parts.added.find(text, 0, allow); match; match = parts.added.find(text, at, allow)) {
-    parts.encoder.encode(text, at, match.start, prefix, out, spans)
+  for (
+    let match = parts.added.find(text, 0, text.length, allow);
+    match;
+    match = parts.added.find(text, at, text.length, allow)
+  ) {
+    if (prefix && match.start === 0) pushPrefix(parts.encoder, out, spans)
+    else parts.encoder.encode(text, at, match.start, prefix, out, spans)
     prefix = false
     out.push(match.id)
     spans?.push(match.start)
@@ -103,6 +108,15 @@ function encodeStretch(text: string, parts: EncodingParts, allow: Allow, out: Id
     at = match.end
   }
   if (at < text.length) parts.encoder.encode(text, at, text.length, prefix, out, spans)
+}
+
+function pushPrefix(encoder: PieceEncoder, out: IdList, spans: IdList | undefined): void {
+  const from = out.length
+  encoder.encode(spaceMark, 0, 1, false, out)
+  for (let i = from; i < out.length; i++) {
+    spans?.push(0)
+    spans?.push(0)
+  }
 }
 
 function createEncoder(pieces: readonly Piece[], trainer: TrainerSettings): PieceEncoder {
@@ -202,13 +216,23 @@ function indexPieces(pieces: readonly Piece[]): Map<string, number> {
 function createOutput(
   pieces: readonly Piece[],
   trainer: TrainerSettings,
+  marked: ReadonlySet<string>,
 ): (id: number, skipSpecial: boolean) => TokenOutput {
   return (id, skipSpecial) => {
     const { text, type } = pieceAt(pieces, id)
-    if (type === 'control') return skipSpecial ? undefined : text
+    if (type === 'control' || (type === 'user-defined' && marked.has(text))) return skipSpecial ? undefined : text
     if (type === 'unknown') return trainer.unkSurface
     return type === 'byte' ? byteOfPiece(text) : text
   }
+}
+
+/** User-defined pieces that the configuration calls special: hidden by `skipSpecial`, as in the tokenizer.json. */
+export function markedSpecial(config: TokenizerConfig): ReadonlySet<string> {
+  const listed = config.additional_special_tokens
+  const contents = Array.isArray(listed) ? listed : []
+  return new Set(
+    contents.map(item => (typeof item === 'string' ? item : String((item as { content: string }).content))),
+  )
 }
 
 function outputBytes(output: TokenOutput): Uint8Array {

@@ -56,7 +56,11 @@ export function createWordCounts({ userDefined, addDummyPrefix }: WordCountOptio
     add(text) {
       const whole = addDummyPrefix && text !== '' ? '\u2581' + text : text
       let at = 0
-      for (let match = added.find(whole, 0, 'all'); match; match = added.find(whole, at, 'all')) {
+      for (
+        let match = added.find(whole, 0, whole.length, 'all');
+        match;
+        match = added.find(whole, at, whole.length, 'all')
+      ) {
         addStretch(whole, at, match.start)
         at = match.end
       }
