@@ -1,5 +1,5 @@
 // A dash in a paragraph → is it the border between a reply and the author's words? An ordered list of named rules.
-import { isPastVerb, isSayingVerb, looksPresent } from './verbs.js'
+import { isPastVerb, isSayingInfinitive, isSayingOfNarrator, isSayingVerb, looksPresent } from './verbs.js'
 import { isAddressWord, isPluralPronoun, isFirstPersonPronoun, isThirdPersonPronoun, type Word } from './words.js'
 
 /** One dash with what stands around it. */
@@ -16,7 +16,7 @@ export interface Dash {
   readonly clause: number
   /** Author's words since the last border: whether a verb of speech was among them, and how many sentences they hold. */
   readonly remark: { readonly saying: boolean; readonly predicate: boolean; readonly sentences: number }
-  /** Whether the author's words follow a reply of this paragraph. */
+  /** Whether a dash may bring the reply back: the author's words interrupt one that a dash opened. */
   readonly inReply: boolean
   /** A quotation mark opens right after the dash. */
   readonly quoteAfter: boolean
@@ -38,6 +38,15 @@ const namedSubject = (word: Word | undefined, first: boolean) =>
 const isPredicate = (word: Word | undefined): word is Word =>
   word !== undefined && !word.capital && (isPastVerb(word.key) || isSayingVerb(word.key))
 
+/** «говорю я», «я спрашиваю»; «стал продолжать», «начал рассуждать». */
+function hasSayingPhrase(words: readonly Word[]): boolean {
+  return words.some((word, i) => {
+    const beside = [words[i - 1], words[i + 1]].filter(other => other !== undefined)
+    if (isSayingOfNarrator(word.key)) return beside.some(isFirstPersonPronoun)
+    return isSayingInfinitive(word.key) && words.slice(Math.max(0, i - 3), i).some(isPredicate)
+  })
+}
+
 /** «он снял», «и он ловко снял», «Иван усмехнулся»: a third-person subject with its verb within two words. */
 function hasSubjectAndVerb(words: readonly Word[]): boolean {
   return words.some((word, i) => {
@@ -47,6 +56,11 @@ function hasSubjectAndVerb(words: readonly Word[]): boolean {
     return verbs.some(verb => !isPluralPronoun(word) || /ли(?:сь)?$|[юя]т(?:ся)?$/u.test(verb.key))
   })
 }
+
+/** «обращаюсь», «думаю»: a verb of the first person without its pronoun belongs to a reply. */
+const isOwnVerb = ({ key }: Word) =>
+  /\p{L}[аяеую]юсь$|\p{L}{2}[аяеу]ю$/u.test(key) && !isSayingOfNarrator(key) && !oneOfInstrumental.test(key)
+const oneOfInstrumental = /(?:ою|ею|ую|юю)$/u
 
 const addresses = (words: readonly Word[]) => words.some(isAddressWord)
 
@@ -66,6 +80,10 @@ const leaveRules: readonly BorderRule[] = [
     decide: ({ after }) => (!after[0].capital && isSayingVerb(after[0].key) ? 'border' : undefined),
   },
   {
+    name: 'narrator-says',
+    decide: ({ after }) => (!after[0].capital && hasSayingPhrase(after.slice(0, 2)) ? 'border' : undefined),
+  },
+  {
     name: 'asks-or-exclaims',
     decide: ({ afterEnds, after, clause }) =>
       /[!?]/u.test(afterEnds) && !after.slice(0, Math.min(clause, 3)).some(word => isSayingVerb(word.key))
@@ -77,14 +95,22 @@ const leaveRules: readonly BorderRule[] = [
     decide: ({ after, clause }) => {
       const near = after.slice(0, Math.max(clause, 4))
       const told = near.findIndex(word => isSayingVerb(word.key))
-      const named = near.findIndex(isAddressWord)
+      const named = near.findIndex(word => isAddressWord(word) || isOwnVerb(word))
       return named >= 0 && (told < 0 || named < told) ? 'inner' : undefined
     },
   },
   {
     name: 'verb-then-subject',
-    decide: ({ after }) =>
-      !after[0].capital && isPredicate(after[0]) && namedSubject(after[1], false) ? 'border' : undefined,
+    decide: ({ after, clause }) => {
+      if (after[0].capital || !isPredicate(after[0])) return undefined
+      const near = after.slice(1, Math.min(clause, 5))
+      return namedSubject(near[0], false) || near.some(word => word.capital) ? 'border' : undefined
+    },
+  },
+  {
+    name: 'begins-to-say',
+    decide: ({ after, clause }) =>
+      !after[0].capital && hasSayingPhrase(after.slice(0, Math.min(clause, 7))) ? 'border' : undefined,
   },
   {
     name: 'saying-verb-near',
@@ -172,6 +198,15 @@ export function decideDash(dash: Dash): { readonly rule: string; readonly border
     if (verdict !== undefined) return { rule: name, border: verdict === 'border' }
   }
   return { rule: 'none', border: false }
+}
+
+/** «(Урядник усмехнулся.)» inside a reply: a parenthesis that tells of a third person, and does not speak to anybody. */
+export function isAuthorsAside(words: readonly Word[]): boolean {
+  if (words.length < 2 || addresses(words) || words.some(word => isFirstPersonPronoun(word) || isOwnVerb(word)))
+    return false
+  const lower = { ...words[0], capital: false }
+  const told = isPredicate(lower) || isPredicate(words[1]) || hasSubjectAndVerb(words)
+  return told && (words[0].capital || isSayingVerb(words[0].key) || hasSubjectAndVerb(words))
 }
 
 /** Names of all dash rules, for the test that each one decides. */

@@ -1,6 +1,6 @@
 // One paragraph split into segments → what it says about its speaker: subject of the verb of speech, vocatives, people named.
 import type { PeopleLookup, PersonMention, Segment } from './scene.js'
-import { isPastVerb, isSayingGerund, isSayingVerb, looksPresent } from './verbs.js'
+import { isPastVerb, isSayingGerund, isSayingVerb, looksGerund, looksPresent } from './verbs.js'
 import { listWords, type Word } from './words.js'
 
 export type Gender = 'm' | 'f' | 'unknown'
@@ -26,6 +26,10 @@ export interface Evidence {
   readonly named: readonly string[]
   /** The author's words end with a colon after a verb of speech: the next paragraph is that person's reply. */
   readonly announces: boolean
+  /** The paragraph is a reply from its first word on, as in an exchange. */
+  readonly replies: boolean
+  /** The author goes on after the reply with sentences of his own. */
+  readonly narratesOn: boolean
 }
 
 /** Reads the evidence of one paragraph. Without `people` only pronouns and verbs speak. */
@@ -35,7 +39,7 @@ export function readEvidence(text: string, segments: readonly Segment[], people:
   const author = segments.filter(segment => segment.kind !== 'speech')
   const announced = announcement(text, segments)
   const clauses = [...remarks, ...announced].map(remark => readClause(text, remark, mentions))
-  const told = clauses.find(clause => clause.subject && clause.saying) ?? clauses.find(clause => clause.subject)
+  const told = clauses.find(clause => clause.subject)
   const inAuthor = mentions.filter(mention =>
     author.some(({ start, end }) => mention.start >= start && mention.end <= end),
   )
@@ -46,6 +50,8 @@ export function readEvidence(text: string, segments: readonly Segment[], people:
     vocatives: findVocatives(text, segments, mentions),
     named: [...new Set([...inAuthor.filter(canBeSubject), ...inAuthor].map(mention => mention.id))],
     announces: announced.length > 0,
+    replies: segments[0]?.kind === 'speech' && (/^\s*[—–―-]/u.test(text) || author.length === remarks.length),
+    narratesOn: segments.at(-1)?.kind === 'narration',
   }
 }
 
@@ -116,8 +122,9 @@ function subjectAfter(
   words: readonly Word[],
   candidates: readonly Candidate[],
 ): Subject | undefined {
-  const comma = text.slice(verb.end).search(/[,.;:!?…—–]/u)
-  const limit = comma < 0 ? Infinity : verb.end + comma
+  const stops = [...text.slice(verb.end).matchAll(/[,.;:!?…—–]/gu)].map(match => verb.end + match.index)
+  const aside = words.some(word => word.start >= verb.end && word.end === stops[0] && isAside(word.key))
+  const limit = (aside ? stops[1] : stops[0]) ?? Infinity
   const found = candidates.find(
     ({ start, end }) => start >= verb.end && end <= limit + 1 && wordsBetween(words, verb.end, start) <= 4,
   )
@@ -135,6 +142,9 @@ function subjectBefore(text: string, verb: Word, candidates: readonly Candidate[
   const sameSentence = before.filter(({ end }) => !/[.!?…]\s+\p{Lu}/u.test(text.slice(end, verb.start + 1)))
   return sameSentence[0]?.subject
 }
+
+/** «сказал, наконец, Иван», «сказал немного помолчав, Иван»: what commas set off before the subject. */
+const isAside = (key: string) => looksGerund(key) || key === 'наконец'
 
 const wordsBetween = (words: readonly Word[], from: number, to: number) =>
   words.filter(word => word.start >= from && word.end <= to).length

@@ -43,6 +43,35 @@ function direction(text: string, at: number, open: readonly string[]): 'open' | 
   return /[\s(\[—–―-]/u.test(previous) && open.at(-1) !== '"' ? 'open' : open.length > 0 ? 'close' : 'open'
 }
 
+/** A closing mark whose quotation was closed before («Что это?» — подумал он, — где он?»): speech that resumed ends there. */
+export interface StrayMark {
+  readonly kind: 'stray'
+  readonly start: number
+  readonly end: number
+}
+
+/** Closing marks outside of all quotations. */
+export function findStrays(text: string, quotes: readonly QuoteMark[]): StrayMark[] {
+  return [...text.matchAll(/[»”]/gu)]
+    .filter(({ index }) => !quotes.some(quote => index >= quote.start && index < quote.end))
+    .map(({ index }) => ({ kind: 'stray', start: index, end: index + 1 }))
+}
+
+/** A sentence or more in parentheses; `[start, end)` covers both of them. */
+export interface AsideMark {
+  readonly kind: 'aside'
+  readonly start: number
+  readonly end: number
+}
+
+export function findAsides(text: string): AsideMark[] {
+  return [...text.matchAll(/[\s\u00a0]*\([^()]+\)[.]?[\s\u00a0]*/gu)].map(match => ({
+    kind: 'aside',
+    start: match.index,
+    end: match.index + match[0].length,
+  }))
+}
+
 /** Top-level quotations in order. One closing mark may close nested ones; a quotation never closed counts only at the paragraph's start. */
 export function findQuotes(text: string): QuoteMark[] {
   const quotes: QuoteMark[] = []

@@ -32,7 +32,7 @@ export function findScenes(document: Document, options: SceneOptions = {}): Stag
   const started = performance.now()
   const drops: Drop<SceneDropReason>[] = []
   const stretches = cutStretches(document, drops)
-  const people = options.people && settleCases(options.people, stretches.flat())
+  const people = options.people && settlePeople(options.people, stretches.flat())
   const scenes = stretches
     .flatMap(stretch => cutAtNarration(stretch, options.maxNarrationChars ?? 1500))
     .map((drafts, i): Scene => ({
@@ -58,7 +58,9 @@ function cutStretches(document: Document, drops: Drop<SceneDropReason>[]): Draft
   document.blocks.forEach((block, index) => {
     const reason = dropReason(block)
     if (reason === undefined) {
-      const segments = splitSpeech(block.text)
+      const segments = splitSpeech(block.text, {
+        continuesAuthor: continuesAuthor(stretches.at(-1)!.at(-1), index, block.text),
+      })
       const speaks = segments.some(segment => segment.kind === 'speech')
       stretches.at(-1)!.push({ block: index, segments, text: block.text, speaks })
       return
@@ -67,6 +69,12 @@ function cutStretches(document: Document, drops: Drop<SceneDropReason>[]): Draft
     if (reason !== 'note') stretches.push([])
   })
   return stretches.filter(stretch => stretch.length > 0)
+}
+
+/** A line that begins with a dash and a small letter right after an unfinished sentence of the author is no reply. */
+function continuesAuthor(previous: Draft | undefined, index: number, text: string): boolean {
+  if (previous?.block !== index - 1 || !/^\s*[—–―-]+\s*\p{Ll}/u.test(text)) return false
+  return previous.segments.at(-1)?.kind !== 'speech' && /[\p{L}\p{N},;]\s*$/u.test(previous.text)
 }
 
 function dropReason({ kind, text }: Block): SceneDropReason | undefined {
@@ -104,15 +112,35 @@ function groupRuns(stretch: readonly Draft[]): Draft[][] {
 }
 
 /**
- * A name whose nominative is certain elsewhere in the book is in another case where its case is uncertain:
- * «Ивана» may be genitive or accusative, but never the subject.
+ * Mentions as a whole book shows them. A name whose nominative is certain elsewhere is in another case where its case is
+ * uncertain: «Ивана» may be genitive or accusative, never the subject. «Наш герой» is whom the book names most.
  */
-function settleCases(people: PeopleLookup, drafts: readonly Draft[]): PeopleLookup {
+function settlePeople(people: PeopleLookup, drafts: readonly Draft[]): PeopleLookup {
   const found = new Map(drafts.map(({ text }) => [text, people.find(text)]))
-  const certain = new Set([...found.values()].flat().flatMap(mention => (mention.case === 'nomn' ? [mention.id] : [])))
+  const counts = new Map<string, number>()
+  const certain = new Set<string>()
+  for (const { id, case: grammar } of [...found.values()].flat()) {
+    counts.set(id, (counts.get(id) ?? 0) + 1)
+    if (grammar === 'nomn') certain.add(id)
+  }
+  const hero = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0]
   const settle = (mention: PersonMention): PersonMention =>
     mention.case === undefined && certain.has(mention.id) ? { ...mention, case: 'oblique' } : mention
-  return { find: text => (found.get(text) ?? people.find(text)).map(settle), gender: id => people.gender(id) }
+  return {
+    find: text => {
+      const named = (found.get(text) ?? people.find(text)).map(settle)
+      return hero === undefined ? named : [...named, ...findHero(text, hero)].sort((a, b) => a.start - b.start)
+    },
+    gender: id => people.gender(id),
+  }
+}
+
+/** «наш герой», «герой наш» in any case. */
+function findHero(text: string, id: string): PersonMention[] {
+  return [...text.matchAll(/(?<!\p{L})(?:наш\p{L}*\s+(геро\p{L}+)|(геро\p{L}+)\s+наш\p{L}*)/giu)].map(match => {
+    const grammar = (match[1] ?? match[2]).toLowerCase() === 'герой' ? 'nomn' : 'oblique'
+    return { id, start: match.index, end: match.index + match[0].length, case: grammar }
+  })
 }
 
 function makeTurns(drafts: readonly Draft[], { people, narrator }: SceneOptions): Turn[] {

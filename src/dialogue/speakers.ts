@@ -41,7 +41,14 @@ function readRemarks(voices: readonly Voice[], { people, narrator }: SpeakerOpti
     if (announced !== undefined && voice.speaks && voice.evidence.subject === undefined) {
       settle(voice, announced, recent, gender, narrator, undefined)
     } else if (voice.speaks) {
-      settle(voice, voice.evidence, recent, gender, narrator, previous?.speaks ? previous.speaker : undefined)
+      settle(
+        voice,
+        voice.evidence,
+        recent,
+        gender,
+        narrator,
+        previous?.speaks && !previous.evidence.narratesOn ? previous.speaker : undefined,
+      )
     }
     for (const id of [...voice.evidence.named].reverse()) remember(recent, id)
     if (voice.speaker !== undefined) remember(recent, voice.speaker)
@@ -72,13 +79,13 @@ function remember(recent: string[], id: string): void {
   recent.unshift(id)
 }
 
-/** Replies that follow each other without narration between. */
+/** Replies that follow each other without narration between; a thought in quotation marks inside narration stands alone. */
 function listRuns(voices: readonly Voice[]): Voice[][] {
   const runs: Voice[][] = []
   voices.forEach((voice, i) => {
     if (!voice.speaks) return
     const last = runs.at(-1)
-    if (last !== undefined && voices[i - 1]?.speaks) last.push(voice)
+    if (last !== undefined && voices[i - 1]?.evidence.replies && voice.evidence.replies) last.push(voice)
     else runs.push([voice])
   })
   return runs
@@ -93,18 +100,19 @@ function alternate(run: readonly Voice[], gender: (id: string) => Gender): void 
     for (const i of step < 0 ? order : order.reverse()) {
       const [voice, near, far] = [run[i], run[i + step], run[i + 2 * step]]
       if (voice.speaker !== undefined || near?.speaker === undefined) continue
-      const candidate = far?.speaker ?? pair?.find(id => id !== near.speaker)
+      const stranger = voice.evidence.subject?.kind === 'stranger'
+      const between = !stranger || (pair !== undefined && run[i - step]?.speaker === near.speaker)
+      const candidate = between ? (far?.speaker ?? pair?.find(id => id !== near.speaker)) : undefined
       if (candidate === undefined || candidate === near.speaker || !mayBe(voice, candidate, gender)) continue
-      const guessed =
-        near.basis === 'guessed' || far?.basis === 'guessed' || voice.evidence.subject?.kind === 'stranger'
+      const guessed = near.basis === 'guessed' || far?.basis === 'guessed' || stranger
       ;[voice.speaker, voice.basis] = [candidate, guessed ? 'guessed' : 'alternation']
     }
   }
 }
 
-/** A reply cannot be by a person it calls by name, nor by one whose gender its verb denies, nor by a stranger. */
+/** A reply cannot be by a person it calls by name, nor by one whose gender its verb denies, nor by the narrator's «я». */
 function mayBe({ evidence }: Voice, id: string, gender: (id: string) => Gender): boolean {
-  if (evidence.vocatives.includes(id) || evidence.subject?.kind === 'stranger') return false
+  if (evidence.vocatives.includes(id)) return false
   if (evidence.subject?.kind === 'narrator') return false
   const wanted = evidence.subject?.kind === 'pronoun' ? evidence.subject.gender : evidence.verbGender
   return wanted === 'unknown' || gender(id) === 'unknown' || gender(id) === wanted
@@ -123,19 +131,20 @@ function answerVocatives(run: readonly Voice[], gender: (id: string) => Gender):
   })
 }
 
-/** A paragraph of narration right before the first reply that names one person only, or right after the last one. */
+/** The author's words beside the reply, or the paragraph of narration right before it, name one person only. */
 function guessFromBeats(voices: readonly Voice[], gender: (id: string) => Gender): void {
   voices.forEach((voice, i) => {
     if (!voice.speaks || voice.speaker !== undefined) return
-    const beats = [voices[i - 1], voices[i + 1]].filter(beat => beat !== undefined && !beat.speaks)
-    const own = voice.evidence.named.length === 1 ? voice.evidence.named[0] : undefined
-    const beside = beats.find(beat => beat.evidence.named.length === 1)?.evidence.named[0]
-    const candidate = own ?? beside
+    const before = voices[i - 1]?.speaks ? undefined : voices[i - 1]
+    const candidate = [voice, before].map(beat => onlyNamed(beat)).find(id => id !== undefined)
     if (candidate === undefined || !mayBe(voice, candidate, gender)) return
     if (candidate === voices[i - 1]?.speaker || candidate === voices[i + 1]?.speaker) return
     ;[voice.speaker, voice.basis] = [candidate, 'guessed']
   })
 }
+
+const onlyNamed = (voice: Voice | undefined) =>
+  voice?.evidence.named.length === 1 ? voice.evidence.named[0] : undefined
 
 /** The one called by name, else the neighbour in the exchange. */
 function nameAddressees(run: readonly Voice[]): void {

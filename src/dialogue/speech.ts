@@ -1,16 +1,26 @@
 // One paragraph of Russian prose → its speech, the author's remarks and narration, with the rule behind every border.
-import { decideDash, type Dash } from './borders.js'
-import { findDashes, findQuotes, sentenceEnds, type DashMark, type QuoteMark } from './marks.js'
+import { decideDash, isAuthorsAside, type Dash } from './borders.js'
+import {
+  findAsides,
+  findDashes,
+  findQuotes,
+  findStrays,
+  sentenceEnds,
+  type AsideMark,
+  type DashMark,
+  type QuoteMark,
+  type StrayMark,
+} from './marks.js'
 import { decideQuote, type Quotation } from './quotes.js'
 import type { Segment } from './scene.js'
-import { isPastVerb, isSayingVerb, looksPresent } from './verbs.js'
+import { isPastVerb, isSayingVerb, looksGerund, looksPresent } from './verbs.js'
 import { listWords, type Word } from './words.js'
 
 /** One decision of the splitter, for `explain`. */
 export interface SpeechDecision {
   /** Offset of the dash or quotation mark. */
   readonly at: number
-  readonly mark: 'dash' | 'quote'
+  readonly mark: 'dash' | 'quote' | 'stray' | 'aside'
   readonly rule: string
   readonly verdict: 'border' | 'inner' | 'speech' | 'not-speech'
 }
@@ -20,37 +30,55 @@ interface Piece {
   readonly start: number
   readonly end: number
   /** How the piece was entered: the paragraph's start, a dash, or the mark of a quotation. */
-  readonly by: 'start' | 'dash' | 'quote'
+  readonly by: 'start' | 'dash' | 'quote' | 'aside'
 }
 
 /** Splits one paragraph. Segments stand in order, do not overlap, and leave out only dashes, quotation marks and spaces between them. */
-export function splitSpeech(text: string): Segment[] {
-  return segmentPieces(text, walkParagraph(text).pieces)
+export function splitSpeech(text: string, options: SpeechOptions = {}): Segment[] {
+  return segmentPieces(text, walkParagraph(text, options).pieces)
+}
+
+export interface SpeechOptions {
+  /** The paragraph goes on with the author's sentence of the paragraph before, so that its opening dash begins no reply. */
+  readonly continuesAuthor?: boolean
 }
 
 /** The decisions behind `splitSpeech`, in order of their offsets. */
 export function explainSpeech(text: string): SpeechDecision[] {
-  return walkParagraph(text).decisions
+  return walkParagraph(text, {}).decisions
 }
 
 interface Walk {
   readonly text: string
   readonly dashes: readonly DashMark[]
   readonly quotes: readonly QuoteMark[]
+  readonly strays: readonly StrayMark[]
+  readonly asides: readonly AsideMark[]
   readonly pieces: Piece[]
   readonly decisions: SpeechDecision[]
 }
 
-function walkParagraph(text: string): Walk {
-  const walk: Walk = { text, dashes: findDashes(text), quotes: findQuotes(text), pieces: [], decisions: [] }
+function walkParagraph(text: string, { continuesAuthor = false }: SpeechOptions): Walk {
+  const quotes = findQuotes(text)
+  const strays = findStrays(text, quotes)
+  const walk: Walk = {
+    text,
+    dashes: findDashes(text),
+    quotes,
+    strays,
+    asides: findAsides(text),
+    pieces: [],
+    decisions: [],
+  }
   const opening = /^[\s\u00a0]*(?:[—–―‒]+|-+)[\s\u00a0]*/u.exec(text)
   const start = opening?.[0].length ?? 0
-  const speaks = opening !== null && opensReply(listWords(text, start))
+  const speaks = opening !== null && !continuesAuthor && opensReply(listWords(text, start))
   if (opening) {
     const rule = speaks ? 'opening-dash' : 'opening-remark'
     walk.decisions.push({ at: 0, mark: 'dash', rule, verdict: speaks ? 'border' : 'inner' })
   }
   walkRange(walk, start, text.length, speaks ? 'speech' : 'author')
+  walk.decisions.sort((a, b) => a.at - b.at)
   return walk
 }
 
@@ -61,45 +89,82 @@ const opensReply = (words: readonly Word[]) =>
   !isSayingVerb(words[0].key) ||
   !/^(?:он|она|они|я)$/u.test(words[1]?.key ?? '')
 
+/** Where the walk stands: the piece being read, and what opened the reply the author's words may interrupt. */
+interface Place {
+  piece: Piece
+  replyBy: 'none' | 'dash' | 'quote'
+}
+
+type Mark = DashMark | QuoteMark | StrayMark | AsideMark
+
 function walkRange(walk: Walk, start: number, end: number, first: Piece['kind']): void {
-  const marks = [...walk.dashes, ...walk.quotes].sort((a, b) => a.start - b.start)
-  let here: Piece = { kind: first, start, end, by: 'start' }
-  let inReply = first === 'speech'
+  const marks: Mark[] = [...walk.dashes, ...walk.quotes, ...walk.strays, ...walk.asides].sort(
+    (a, b) => a.start - b.start,
+  )
+  const place: Place = {
+    piece: { kind: first, start, end, by: 'start' },
+    replyBy: first === 'speech' ? 'dash' : 'none',
+  }
   let skipTo = start
   for (const mark of marks) {
-    if (mark.start < skipTo || (mark.start < start && mark.kind === 'dash') || mark.end > end || mark.start < start)
-      continue
-    if (mark.kind === 'quote') {
-      skipTo = mark.end
-      if (here.kind === 'speech' || !judgeQuote(walk, mark, here, inReply)) continue
-      if (mark.start > here.start) walk.pieces.push({ ...here, end: mark.start })
-      walkQuote(walk, mark)
-      here = { kind: 'author', start: mark.end, end, by: 'quote' }
-      inReply = true
-    } else if (judgeDash(walk, mark, here, end, inReply)) {
-      walk.pieces.push({ ...here, end: mark.start })
-      here = { kind: here.kind === 'speech' ? 'author' : 'speech', start: mark.end, end, by: 'dash' }
-      inReply = true
-    }
+    if (mark.start < skipTo || mark.end > end) continue
+    if (mark.kind === 'quote') skipTo = mark.end
+    steps[mark.kind](walk, mark as never, place, end)
   }
-  if (here.start < end) walk.pieces.push({ ...here, end })
+  if (place.piece.start < end) walk.pieces.push({ ...place.piece, end })
+}
+
+/** What each mark does to the place of the walk. */
+const steps: {
+  readonly [K in Mark['kind']]: (walk: Walk, mark: Extract<Mark, { kind: K }>, place: Place, end: number) => void
+} = {
+  dash: (walk, mark, place, end) => {
+    if (!judgeDash(walk, mark, place, end)) return
+    walk.pieces.push({ ...place.piece, end: mark.start })
+    place.piece = { kind: place.piece.kind === 'speech' ? 'author' : 'speech', start: mark.end, end, by: 'dash' }
+    if (place.replyBy === 'none') place.replyBy = 'dash'
+  },
+  quote: (walk, mark, place, end) => {
+    if (place.piece.kind === 'speech' || !judgeQuote(walk, mark, place)) return
+    if (mark.start > place.piece.start) walk.pieces.push({ ...place.piece, end: mark.start })
+    walkQuote(walk, mark)
+    place.piece = { kind: 'author', start: mark.end, end, by: 'quote' }
+    if (place.replyBy === 'none') place.replyBy = 'quote'
+  },
+  stray: (walk, mark, place, end) => {
+    if (place.piece.kind !== 'speech' || place.replyBy !== 'quote') return
+    walk.decisions.push({ at: mark.start, mark: 'stray', rule: 'stray-mark-closes', verdict: 'border' })
+    walk.pieces.push({ ...place.piece, end: mark.start })
+    place.piece = { kind: 'author', start: mark.end, end, by: 'quote' }
+  },
+  aside: (walk, mark, place, end) => {
+    if (place.piece.kind !== 'speech' || !isAuthorsAside(listWords(walk.text, mark.start, mark.end))) return
+    if (!/[.!?…]["»”]?$/u.test(walk.text.slice(place.piece.start, mark.start))) return
+    walk.decisions.push({ at: mark.start, mark: 'aside', rule: 'parenthesis-of-the-author', verdict: 'border' })
+    walk.pieces.push(
+      { ...place.piece, end: mark.start },
+      { kind: 'author', start: mark.start, end: mark.end, by: 'aside' },
+    )
+    place.piece = { kind: 'speech', start: mark.end, end, by: 'aside' }
+  },
 }
 
 /** A reply inside quotation marks is walked like one after a dash: the author may interrupt it («Эх, — думал я, — …»). */
 function walkQuote(walk: Walk, mark: QuoteMark): void {
-  const inner: Walk = { ...walk, quotes: [], pieces: [] }
+  const inner: Walk = { ...walk, quotes: [], strays: [], pieces: [] }
   walkRange(inner, mark.inner, mark.innerEnd, 'speech')
   walk.pieces.push(...inner.pieces.map((piece, i): Piece => (i === 0 ? { ...piece, by: 'quote' } : piece)))
 }
 
-function judgeDash(walk: Walk, mark: DashMark, here: Piece, end: number, inReply: boolean): boolean {
-  const { rule, border } = decideDash(describeDash(walk, mark, here, end, inReply))
+function judgeDash(walk: Walk, mark: DashMark, { piece, replyBy }: Place, end: number): boolean {
+  const resumable = replyBy === 'dash' || (replyBy === 'quote' && walk.strays.some(stray => stray.start > mark.start))
+  const { rule, border } = decideDash(describeDash(walk, mark, piece, end, resumable))
   walk.decisions.push({ at: mark.start, mark: 'dash', rule, verdict: border ? 'border' : 'inner' })
   return border
 }
 
-function judgeQuote(walk: Walk, mark: QuoteMark, here: Piece, inReply: boolean): boolean {
-  const { rule, speech } = decideQuote(describeQuote(walk, mark, here, inReply))
+function judgeQuote(walk: Walk, mark: QuoteMark, { piece, replyBy }: Place): boolean {
+  const { rule, speech } = decideQuote(describeQuote(walk, mark, piece, replyBy !== 'none'))
   walk.decisions.push({ at: mark.start, mark: 'quote', rule, verdict: speech ? 'speech' : 'not-speech' })
   return speech
 }
@@ -128,9 +193,17 @@ function readStretch(text: string, dashes: readonly DashMark[], start: number, e
   const limit = Math.min(dash?.start ?? end, end)
   const stop = sentenceEnds(text, start, limit)[0] ?? limit
   const after = listWords(text, start, stop)
-  const comma = text.slice(start, stop).search(/[,:;]/u)
-  const clause = comma < 0 ? after.length : after.filter(word => word.end <= start + comma).length
+  const clause = firstClause(text, start, stop, after)
   return { after, clause, afterEnds: lastCharacter(text.slice(start, stop).replace(/[\s»”"“)]+$/u, '')) }
+}
+
+/** Words up to the first comma or colon; a gerund in front belongs to the clause behind it («смеясь, продолжал Иван»). */
+function firstClause(text: string, start: number, stop: number, after: readonly Word[]): number {
+  const commas = [...text.slice(start, stop).matchAll(/[,:;]/gu)].map(match => start + match.index)
+  const upTo = (at: number | undefined) =>
+    at === undefined ? after.length : after.filter(word => word.end <= at).length
+  const first = upTo(commas[0])
+  return after.slice(0, first).some(word => looksGerund(word.key)) ? upTo(commas[1]) : first
 }
 
 function describeQuote(walk: Walk, mark: QuoteMark, here: Piece, inReply: boolean): Quotation {
@@ -170,7 +243,7 @@ function segmentPieces(text: string, pieces: readonly Piece[]): Segment[] {
 /** The sentence that touches a reply is a remark; further sentences of the author are narration. */
 function splitAuthor(text: string, piece: Piece, previous: Piece | undefined, next: Piece | undefined): Segment[] {
   const afterReply = previous?.kind === 'speech'
-  const interrupts = afterReply && next?.kind === 'speech' && piece.by === 'dash' && next.by === 'dash'
+  const interrupts = afterReply && next?.kind === 'speech' && piece.by === next.by && piece.by !== 'quote'
   if (interrupts) return cutSegment('remark', text, piece.start, piece.end)
   const ends = [...sentenceEnds(text, piece.start, piece.end), piece.end]
   const firstEnd = afterReply && continuesReply(text, piece) ? ends[0] : piece.start
@@ -189,8 +262,10 @@ const continuesReply = (text: string, piece: Piece) =>
 /** The segment without spaces and dashes at its edges (and without stops left over in front); none when no letter or digit remains, but a silent reply («— …») stays. */
 function cutSegment(kind: Segment['kind'], text: string, start: number, end: number): Segment[] {
   const raw = text.slice(start, end)
-  const front = (kind === 'speech' ? /^[\s\u00a0—–―‒]*/u : /^[\s\u00a0—–―‒\-,.;:!?…»”"“)]*/u).exec(raw)![0].length
-  const back = /[\s\u00a0—–―‒]*$/u.exec(raw)![0].length
+  const front = (kind === 'speech' ? /^[\s\u00a0—–―‒]*/u : /^[\s\u00a0—–―‒\-,.;:!?…»”"“()]*/u).exec(raw)![0].length
+  const back = (
+    kind === 'remark' && raw.trimStart().startsWith('(') ? /[\s\u00a0—–―‒.)]*$/u : /[\s\u00a0—–―‒]*$/u
+  ).exec(raw)![0].length
   if (front + back >= raw.length || !(kind === 'speech' ? /[\p{L}\p{N}!?…]|\.\./u : /[\p{L}\p{N}]/u).test(raw))
     return []
   const cut = { start: start + front, end: end - back }

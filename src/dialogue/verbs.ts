@@ -32,8 +32,7 @@ const sayingGerund = new RegExp(`^(?:${prefixes})?(?:${sayingRoots})${gerund}$`,
 
 // Forms the endings above do not reach, and the first person of the narrator who tells his own story.
 const sayingForms = new Set(
-  `произнес рек изрек прорек произнесла произнесли говорю скажу спрашиваю отвечаю кричу шепчу думаю повторяю прибавляю замечаю возражаю продолжаю
-   говорим спрашиваем отвечаем кричим шепчет шепчут кличет плачет плачут пишет пишут мол дескать хохочет хохочут лепечет бормочет бормочут ропщет хнычет хлопочет
+  `произнес рек изрек прорек произнесла произнесли шепчет шепчут кличет плачет плачут пишет пишут хохочет хохочут лепечет бормочет бормочут ропщет хнычет хлопочет
    объясняет объясняют повторяет добавляет начал начала начали начался началась начинает продолжает вскричал вскричала вскричали крикнул зовет зовут поет поют
    слышится послышалось послышался послышались раздался раздалось раздались раздается`.split(/\s+/),
 )
@@ -62,6 +61,24 @@ export function isSayingVerb(key: string): boolean {
   return sayingForms.has(key) || (!notSaying.has(key) && sayingFinite.test(key))
 }
 
+/** «говорю», «спрашиваю»: the narrator's own verb; beside «я» it is a remark, alone it is part of a reply («так, говорю, бабушка»). */
+export function isSayingOfNarrator(key: string): boolean {
+  return narratorForms.has(key)
+}
+const narratorForms = new Set(
+  `говорю скажу сказываю спрашиваю отвечаю кричу шепчу думаю повторяю прибавляю замечаю возражаю продолжаю начинаю прошу восклицаю соглашаюсь
+   перебиваю бормочу объясняю добавляю`.split(/\s+/),
+)
+
+/** «продолжать», «спросить»: such a verb as an infinitive; with «стал», «начал» it makes a remark. */
+export function isSayingInfinitive(key: string): boolean {
+  return sayingInfinitive.test(key)
+}
+const sayingInfinitive = new RegExp(
+  `^(?:${prefixes})?(?:${sayingRoots})(?:[аеиоуыя]|ну|ова|ива|ыва|ева)?(?:ть|ти|чь)(?:ся|сь)?$`,
+  'u',
+)
+
 /** «говоря», «воскликнув»: such a verb as a gerund; it announces a quotation but does not make a clause. */
 export function isSayingGerund(key: string): boolean {
   return key === 'говоря' || (!notSaying.has(key) && key.length > 4 && sayingGerund.test(key))
@@ -83,3 +100,10 @@ const notPresent = new Set(
    виноват богат свят взят снят петь пять девять десять кредит визит вид аппетит гранит бандит щит кит быт пути путь тут мут лут институт маршрут минут жгут хомут
    каюта уют приют дебют салют этот тот вот рот кот пот лот`.split(/\s+/),
 )
+
+/** «смеясь», «помолчав», «обернувшись»: by its ending alone. */
+export function looksGerund(key: string): boolean {
+  return (
+    /^\p{L}{3,}(?:ась|ясь|вшись|вши|[аеияу]в)$/u.test(key) && !/^(?:нрав|состав|рукав|устав|голов|снов|слов)/u.test(key)
+  )
+}
