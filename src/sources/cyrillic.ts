@@ -8,7 +8,7 @@ const candidates = [
   { name: 'koi8-r', prior: 2 },
   { name: 'ibm866', prior: 2 },
   { name: 'iso-8859-5', prior: 4 },
-  { name: 'x-mac-cyrillic', prior: 4 },
+  { name: 'x-mac-cyrillic', prior: 3 },
 ] as const
 
 export interface CyrillicGuess {
@@ -22,8 +22,13 @@ export interface CyrillicGuess {
 }
 
 const symbolCost = 11 // box drawing, controls, currency signs and the like
-const quoteCost = 3 // « — … and other signs that Russian text really has
+const quoteCost = 3 // « » — – … and the no-break space, which Russian text really has
+const rareCost = 6 // „ “ ” ‘ ’ № §
 const caseCost = 6 // a capital after a small letter inside a word
+const capitalCost = 1 // a word that begins with a capital
+const nameCost = 3 // the same in the middle of a sentence
+const openerCost = 2 // a small letter directly behind « or „
+const gluedCost = 4 // a dash, an ellipsis or a closing quote between a space and a letter; an opening quote behind a letter
 const maxSampleBytes = 4_000_000
 
 interface ByteClass {
@@ -32,6 +37,8 @@ interface ByteClass {
   readonly upper: Uint8Array
   /** Extra cost of the sign itself. */
   readonly extra: Float64Array
+  /** 1 for signs that open a quotation, 2 for those that stand behind a word. */
+  readonly quote: Uint8Array
 }
 
 const costs: readonly (readonly number[])[] = bigramCosts.map(row => [...row].map(digit => parseInt(digit, 36) / 4))
@@ -65,31 +72,50 @@ function decodeAs(bytes: Uint8Array, name: string): string {
 }
 
 function scoreAs(bytes: Uint8Array, name: string): { total: number; pairs: number } {
-  const { letter, upper, extra } = classOf(name)
+  const kind = classOf(name)
   let total = 0
   let pairs = 0
-  let before = 0x20
+  let [earlier, before] = [0x20, 0x20]
   for (const byte of bytes) {
     if (byte >= 0x80 || before >= 0x80) {
       pairs++
-      total += costs[letter[before]][letter[byte]] + extra[byte]
-      if (upper[byte] && letter[before] && !upper[before]) total += caseCost
+      total +=
+        costs[kind.letter[before]][kind.letter[byte]] + kind.extra[byte] + costOfSigns(kind, earlier, before, byte)
     }
+    earlier = before
     before = byte
   }
   return { total, pairs }
 }
 
+/** What letter case and quotes cost in the place where they stand. */
+function costOfSigns({ letter, upper, quote }: ByteClass, earlier: number, before: number, byte: number): number {
+  if (!letter[byte]) return quote[byte] === 1 && letter[before] ? gluedCost : 0
+  let cost = 0
+  if (upper[byte] && !upper[before])
+    cost += letter[before] ? caseCost : letter[earlier] || earlier === 0x2c ? nameCost : capitalCost
+  if (quote[before] === 1 && !upper[byte]) cost += openerCost
+  if (quote[before] === 2 && !letter[earlier]) cost += gluedCost
+  return cost
+}
+
 function classOf(name: string): ByteClass {
   const known = classes.get(name)
   if (known) return known
-  const made = { letter: new Uint8Array(256), upper: new Uint8Array(256), extra: new Float64Array(256) }
+  const made = {
+    letter: new Uint8Array(256),
+    upper: new Uint8Array(256),
+    extra: new Float64Array(256),
+    quote: new Uint8Array(256),
+  }
   for (let byte = 0x80; byte < 0x100; byte++) {
     const sign = decodeAs(Uint8Array.of(byte), name)
     const small = sign.toLowerCase().replace('ё', 'е')
     made.letter[byte] = bigramLetters.indexOf(small) + 1
     made.upper[byte] = sign === small || sign === 'ё' ? 0 : 1
-    if (!made.letter[byte]) made.extra[byte] = /[«»—–…„“”‘’№§\u00a0\u00ad]/u.test(sign) ? quoteCost : symbolCost
+    made.quote[byte] = /[«„‘]/u.test(sign) ? 1 : /[»”’…—–]/u.test(sign) ? 2 : 0
+    if (!made.letter[byte])
+      made.extra[byte] = /[«»—–…\u00a0]/u.test(sign) ? quoteCost : /[„“”‘’№§\u00ad]/u.test(sign) ? rareCost : symbolCost
   }
   classes.set(name, made)
   return made

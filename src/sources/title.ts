@@ -19,7 +19,7 @@ const authorPattern = new RegExp(
 )
 const patronymic = /\p{L}(?:вич|вна|ична|инична)(?=\s|$)/iu
 const headingStart =
-  /^(?:[ivxlc]+|\d+)[.)]?$|^(?:глава|часть|книга|том|пролог|предисловие|введение|chapter|part|book|prologue)(?!\p{L})/iu
+  /^(?:[ivxlc]+|\d{1,3})[.)]?$|^(?:глава|часть|книга|том|пролог|предисловие|введение|chapter|part|book|prologue)(?!\p{L})/iu
 
 /** The file's name without its extension is the title where the first lines do not tell. */
 export function findTitlePage(blocks: readonly Block[], file: string): TitlePage {

@@ -170,7 +170,11 @@ describe('readFb2Zip', () => {
   test('asks which book where there are several, and says what is there where there is none', async () => {
     await expect(
       readFb2Zip(await zipOf({ 'a.fb2': book(), 'b.fb2': book() }), 'x.zip'),
-    ).rejects.toThrowErrorMatchingInlineSnapshot(`[AppError: x.zip: there are 2 books in the archive: "a.fb2", "b.fb2". Unpack it and add the one you want.]`)
-    await expect(readFb2Zip(await zipOf({ 'a.doc': 'x' }), 'x.zip')).rejects.toThrowErrorMatchingInlineSnapshot(`[AppError: x.zip: there is no .fb2 in the archive, only: "a.doc". Unpack it and add the book itself.]`)
+    ).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[AppError: x.zip: there are 2 books in the archive: "a.fb2", "b.fb2". Unpack it and add the one you want.]`,
+    )
+    await expect(readFb2Zip(await zipOf({ 'a.doc': 'x' }), 'x.zip')).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[AppError: x.zip: there is no .fb2 in the archive, only: "a.doc". Unpack it and add the book itself.]`,
+    )
   })
 })
