@@ -48,7 +48,8 @@ export class Conversation {
   /** Tokens that the decoder has in its cache. */
   private cached: number[] = []
   private busy = false
-  private seed: number
+  /** Key of the draws; the same seed and words give the same replies. */
+  seed: number
   private system: string | undefined
   private readonly template: Exclude<TemplateName, 'plain'>
   private readonly encoder: TemplateEncoder

@@ -27,8 +27,8 @@ export interface Optimizer {
   close(): Promise<void>
 }
 
-/** Sizes of the chunks that the runtime updates; what is left below the smallest is faster in JavaScript than one call. */
-const chunkSizes = [1 << 18, 1 << 15, 1 << 12] as const
+/** Sizes of the chunks that the runtime updates. One call costs as much as some 7000 numbers in JavaScript, so the rest is done there. */
+const chunkSizes = [1 << 18, 1 << 14] as const
 
 /** One stretch of a parameter. */
 interface Stretch {

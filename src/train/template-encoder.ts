@@ -33,9 +33,7 @@ export function createTemplateEncoder(tokenizer: Tokenizer, template: Template):
       let before: Piece | undefined
       for (const piece of pieces) {
         const anchored = before?.allow === 'all' ? afterToken === 'none' : before !== undefined
-        for (const id of anchored
-          ? encodeInside(tokenizer, piece)
-          : tokenizer.encode(piece.text, { allow: piece.allow }).ids) {
+        for (const id of anchored ? encodeInside(tokenizer, piece) : encodeText(tokenizer, piece)) {
           ids.push(id)
           learn.push(piece.learn ? 1 : 0)
         }
@@ -55,10 +53,17 @@ export function createTemplateEncoder(tokenizer: Tokenizer, template: Template):
  * given, so the text is encoded after a line break, whose ids are then taken away.
  */
 function encodeInside(tokenizer: Tokenizer, { text, allow }: Pick<Piece, 'text' | 'allow'>): Uint32Array {
-  const anchor = tokenizer.encode('\n', { allow: 'none' }).ids
-  const { ids } = tokenizer.encode('\n' + text, { allow })
+  const anchor = encodeText(tokenizer, { text: '\n', allow })
+  const ids = encodeText(tokenizer, { text: '\n' + text, allow })
   const fits = anchor.every((id, i) => ids[i] === id)
-  return fits ? ids.subarray(anchor.length) : tokenizer.encode(text, { allow }).ids
+  return fits ? ids.subarray(anchor.length) : encodeText(tokenizer, { text, allow })
+}
+
+/** A line break may be a token of its own in any text: some vocabularies have it as a user-defined piece. */
+const inTexts: ReadonlySet<string> = new Set(['\n'])
+
+function encodeText(tokenizer: Tokenizer, { text, allow }: Pick<Piece, 'text' | 'allow'>): Uint32Array {
+  return tokenizer.encode(text, { allow: allow === 'all' ? 'all' : inTexts }).ids
 }
 
 /** Whether this tokenizer starts a text anew (first-space rule) after a special token: both habits exist, so one word is tried. */

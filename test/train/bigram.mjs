@@ -14,7 +14,7 @@ export function createBigramStep(size, { name = 'table' } = {}) {
   const table = { name, shape: [size, size], data, gradient, decay: true }
   const forward = (batch, scale, learn) => {
     let [lossSum, tokens] = [0, 0]
-    if (learn) (gradient.fill(0), bias.gradient.fill(0))
+    for (const buffer of learn ? [gradient, bias.gradient] : []) buffer.fill(0)
     for (let i = 0; i < batch.ids.length; i++) {
       const label = Number(batch.labels[i])
       if (label < 0) continue

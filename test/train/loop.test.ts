@@ -155,9 +155,15 @@ describe('the loop', () => {
         () => 'accepted',
         (error: Error) => error.message,
       )
-    expect(await refuse({ accumulate: 0 })).toMatchInlineSnapshot(`"setting accumulate: received 0. Give a whole number from 1."`)
-    expect(await refuse({ steps: undefined, epochs: 0 })).toMatchInlineSnapshot(`"setting epochs: received 0. Give a number above 0, or steps."`)
-    expect(await refuse({ steps: 2.5 })).toMatchInlineSnapshot(`"setting steps: received 2.5. Give a whole number from 1."`)
+    expect(await refuse({ accumulate: 0 })).toMatchInlineSnapshot(
+      `"setting accumulate: received 0. Give a whole number from 1."`,
+    )
+    expect(await refuse({ steps: undefined, epochs: 0 })).toMatchInlineSnapshot(
+      `"setting epochs: received 0. Give a number above 0, or steps."`,
+    )
+    expect(await refuse({ steps: 2.5 })).toMatchInlineSnapshot(
+      `"setting steps: received 2.5. Give a whole number from 1."`,
+    )
   })
 })
 
@@ -175,7 +181,7 @@ describe('interrupt and resume', () => {
     expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-000004', 'step-000005'])
   })
 
-  for (const k of [1, 2, 4, 7, 19]) {
+  for (const k of [1, 4, 7, 19]) {
     it(`stopped after step ${k} and continued equals an unbroken run: weights, moments, log`, async () => {
       const [broken, unbroken] = [await newFolder(), await newFolder()]
       await interruptAfter(broken, k)
