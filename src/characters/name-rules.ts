@@ -36,12 +36,17 @@ const namingFormula: NameRule = ({ words }, group) => {
   return undefined
 }
 
-/** «звал Вася» is Vasya calling; «звали Вася» and «имя Вася» name him. */
+/** «звал Вася» is Vasya calling, «имя покупателя Вася узнал» says who learned it; «звали Вася» and «имя его Вася» name him. */
 function governsName(words: readonly TaggedWord[], at: number, group: Group): boolean {
   const { parse, text } = words[at]
-  if (/^(?:имени|именем)$/iu.test(text)) return at === group.from - 1 || words[at + 1]?.kind === 'punct'
-  if (parse?.pos !== 'VERB' || parse.number !== 'sing') return true
-  return !group.cases.has('nomn') || /ся$/u.test(text)
+  if (parse?.pos === 'VERB') return parse.number !== 'sing' || !group.cases.has('nomn') || /ся$/u.test(text)
+  const between = words.slice(at + 1, group.from)
+  const bare = between.every(
+    ({ kind, text: t }) => kind === 'punct' || /^(?:его|её|ее|мне|ему|ей|моё|мое|было|будет|не)$/iu.test(t),
+  )
+  return (
+    bare && words[group.to]?.parse?.pos !== 'VERB' && !/^(?:ему|ей|им|её|ее|его)$/iu.test(words[group.to]?.text ?? '')
+  )
 }
 
 const opening = /^[«„“"]$/u

@@ -1,6 +1,6 @@
 // A paragraph and a choice of person → the same paragraph with that person as я (or ты), every change an edit with its rule.
 import { agreeVerb } from '../language/verbs.js'
-import { verbsOfSubject } from '../language/clauses.js'
+import { verbsOfSubject, type PersonWords } from '../language/clauses.js'
 import { personalPronoun, possessivePronoun, prepositionBefore, type PronounPerson } from '../language/pronouns.js'
 import { prepositionCases } from '../language/prepositions.js'
 import { capitalise, wordKey } from '../language/words.js'
@@ -115,21 +115,24 @@ interface Work {
 
 function editSentence(sentence: Sentence, anaphors: readonly Anaphor[], work: Work): void {
   const covered = new Set<number>()
-  const subjects: { me: Set<number>; ti: Set<number> } = { me: new Set(), ti: new Set() }
+  const people: PeopleWords = { me: newPersonWords(covered), ti: newPersonWords(covered) }
   for (const group of sentence.groups) for (let i = group.from; i < group.to; i++) covered.add(i)
   for (const group of sentence.groups) {
-    if (!group.target) continue
+    if (!group.target) {
+      noteOther(sentence, group, people)
+      continue
+    }
     const [rule, verdict] = judge(sentence, group, work.dictionary)
     if (verdict.kind === 'keep') work.kept.push(traceKept(sentence, group, rule))
     else if (verdict.kind === 'own') pushEdit(work, sentence, group.from, group.to, verdict.word, rule)
     else if (verdict.kind === 'possessive') editPossessive(sentence, group, group.target, verdict, work, rule)
     else {
       editPronoun(sentence, group, group.target, verdict.case, work, rule)
-      if (verdict.case === 'nomn' && !isJoined(sentence, group)) subjects[group.target].add(group.from)
+      notePerson(sentence, group, verdict.case, people)
     }
   }
-  for (const anaphor of anaphors) editAnaphor(sentence, anaphor, subjects, covered, work)
-  for (const person of ['me', 'ti'] as const) editVerbs(sentence, subjects[person], covered, person, work)
+  for (const anaphor of anaphors) editAnaphor(sentence, anaphor, people, covered, work)
+  for (const person of ['me', 'ti'] as const) editVerbs(sentence, people[person], person, work)
 }
 
 type Verdict = NameVerdict | { readonly kind: 'own'; readonly word: string }
@@ -160,18 +163,55 @@ function traceKept({ text, words }: Sentence, { from, to }: Group, rule: string)
   return { rule, start, end, before: text.slice(start, end), after: undefined }
 }
 
-/** «Вася и Петя идут»: a joined subject keeps its plural verb. */
+interface OwnWords extends PersonWords {
+  readonly subjects: Set<number>
+  readonly objects: Set<number>
+  readonly others: Set<number>
+}
+
+interface PeopleWords {
+  readonly me: OwnWords
+  readonly ti: OwnWords
+}
+
+function newPersonWords(covered: ReadonlySet<number>): OwnWords {
+  return { subjects: new Set(), objects: new Set(), others: new Set(), covered }
+}
+
+function noteOther({ words }: Sentence, { from, to, cases }: Group, { me, ti }: PeopleWords): void {
+  const nominative =
+    cases.has('nomn') && (cases.size === 1 || words.slice(from, to).some(({ parse }) => parse?.case === 'nomn'))
+  if (nominative) for (const person of [me, ti]) person.others.add(from)
+}
+
+/** For the other of a pair the person is one more possible subject. */
+function notePerson(sentence: Sentence, group: Group, grammarCase: Case, people: PeopleWords): void {
+  const own = people[group.target ?? 'me']
+  const other = group.target === 'ti' ? people.me : people.ti
+  if (grammarCase !== 'nomn') own.objects.add(group.from)
+  else {
+    if (isJoined(sentence, group)) own.others.add(group.from)
+    else own.subjects.add(group.from)
+    other.others.add(group.from)
+  }
+}
+
+/** «Вася и Петя идут», «Вася с Петей»: a joined subject keeps its plural verb. */
 function isJoined({ words }: Sentence, { from, to }: Group): boolean {
-  const plural = words.some(({ parse }) => parse?.pos === 'VERB' && parse.number === 'plur' && parse.person !== '2per')
-  if (!plural) return false
-  const noun = (i: number): boolean =>
-    words[i]?.parse?.pos === 'NOUN' || words[i]?.parse?.pos === 'NPRO' || words[i]?.parse?.pos === 'ADJF'
-  const joins = (i: number): boolean => /^(?:и|да|с|со|или)$/iu.test(words[i]?.text ?? '')
-  return (
-    (joins(to) && noun(to + 1)) ||
-    (joins(from - 1) && noun(from - 2)) ||
-    (words[to]?.text === ',' && noun(to + 1) && words.slice(to).some(({ text }) => text === 'и'))
-  )
+  const isNominal = (i: number, wanted: Case): boolean => {
+    const parse = words[i]?.parse
+    return (parse?.pos === 'NOUN' || parse?.pos === 'NPRO') && parse.case === wanted
+  }
+  const conjunction = (i: number): boolean => /^(?:и|да|или)$/iu.test(words[i]?.text ?? '')
+  const withOther = /^со?$/iu.test(words[to]?.text ?? '') && isNominal(to + 1, 'ablt')
+  const joined =
+    (conjunction(to) && isNominal(to + 1, 'nomn')) ||
+    (conjunction(from - 1) && isNominal(from - 2, 'nomn')) ||
+    withOther
+  if (!joined) return false
+  const after = words.slice(to).find(({ parse }) => parse?.pos === 'VERB')
+  const before = words.slice(0, from).findLast(({ parse }) => parse?.pos === 'VERB')
+  return (after ?? before)?.parse?.number === 'plur'
 }
 
 function pushEdit(
@@ -192,7 +232,8 @@ function matchPlace({ words }: Sentence, at: number, word: string): string {
   for (let i = at - 1; i >= 0; i--) {
     const { kind, text } = words[i]
     if (kind !== 'punct') return word
-    if (/^[.!?…:]+$/u.test(text)) return capitalise(word)
+    if (/^(?:[.!?…]+)$/u.test(text)) return capitalise(word)
+    if (text === ':') return i < at - 1 ? capitalise(word) : word
     if (!/^(?:[-–—]+|[«"„“(\[*•])$/u.test(text)) return word
   }
   return /^\p{Lu}/u.test(words[at].text) ? capitalise(word) : word
@@ -262,15 +303,9 @@ function editPossessive(
   pushEdit(work, sentence, from, group.to, `${possessive} ${lowered}`, rule)
 }
 
-function editVerbs(
-  sentence: Sentence,
-  subjects: ReadonlySet<number>,
-  covered: ReadonlySet<number>,
-  person: PronounPerson,
-  work: Work,
-): void {
-  if (!subjects.size) return
-  for (const verb of verbsOfSubject(sentence.words, subjects, covered)) {
+function editVerbs(sentence: Sentence, own: PersonWords, person: PronounPerson, work: Work): void {
+  if (!own.subjects.size) return
+  for (const verb of verbsOfSubject(sentence.words, own)) {
     const { parse, text, start } = sentence.words[verb]
     if (sentence.speech.some(([from, to]) => start >= from && start < to)) continue
     const agreed = parse && agreeVerb(text, parse, person)
@@ -281,7 +316,7 @@ function editVerbs(
 function editAnaphor(
   sentence: Sentence,
   { at, target, use }: Anaphor,
-  subjects: { me: Set<number>; ti: Set<number> },
+  people: PeopleWords,
   covered: Set<number>,
   work: Work,
 ): void {
@@ -289,9 +324,8 @@ function editAnaphor(
   pushEdit(work, sentence, at, at + 1, matchPlace(sentence, at, word), 'anaphora')
   if (use.kind === 'possessive') return
   editPreposition(sentence, at - 1, word, work)
-  if (use.case !== 'nomn') return
-  subjects[target].add(at)
   covered.add(at)
+  people[target][use.case === 'nomn' ? 'subjects' : 'objects'].add(at)
 }
 
 function applyEdits(text: string, edits: readonly Edit[]): string {

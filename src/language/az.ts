@@ -14,7 +14,8 @@ export interface AzParse {
   readonly score: number
   readonly parser: string
   normalize(): AzParse | false
-  inflect(grammemes: readonly string[]): AzParse | false
+  readonly formCnt?: number
+  inflect(grammemes: readonly string[] | number): AzParse | false
   toString(): string
 }
 

@@ -13,7 +13,7 @@ export interface Clause {
 
 const coordinating = new Set(['и', 'а', 'но', 'или', 'либо', 'да', 'зато', 'однако', 'же', 'то'])
 const subordinating = new Set(
-  'что чтобы чтоб если когда пока покуда как хотя хоть будто словно точно ибо так поскольку едва лишь только чуть коли ежели раз где куда откуда зачем почему отчего чем нежели ли сколько какой какая какое какие насколько дабы кабы потому оттого прежде перед после'.split(
+  'причем причём что чтобы чтоб если когда пока покуда как хотя хоть будто словно точно ибо так поскольку едва лишь только чуть коли ежели раз где куда откуда зачем почему отчего чем нежели ли сколько какой какая какое какие насколько дабы кабы потому оттого прежде перед после'.split(
     ' ',
   ),
 )
@@ -33,7 +33,8 @@ export function splitClauses(words: readonly TaggedWord[]): Clause[] {
   for (let i = 0; i < words.length; i++) {
     const word = words[i]
     if (word.kind === 'punct' && separates(word.text)) close(i + 1, linkOfSign(word.text, words[i + 1]))
-    else if (word.kind === 'word' && i > from && word.text === 'и' && splitsAtAnd(words, from, i)) close(i, 'and')
+    else if (word.kind === 'word' && i > from && word.text.toLowerCase() === 'и' && splitsAtAnd(words, from, i))
+      close(i, 'and')
   }
   close(words.length, 'break')
   return clauses
@@ -44,8 +45,9 @@ function separates(sign: string): boolean {
 }
 
 function linkOfSign(sign: string, next: TaggedWord | undefined): Clause['link'] {
+  if (/^[:.!?…]/u.test(sign)) return 'break'
   if (sign === ',') return next && coordinating.has(next.text.toLowerCase()) ? 'comma-and' : 'comma'
-  return /^[-–—]/u.test(sign) ? 'comma' : 'break'
+  return /^[-–—]/u.test(sign) ? 'comma' : 'comma'
 }
 
 /** Subordinate words open their clause, possibly behind a preposition or particle: «, в котором», «, и что». */
@@ -91,8 +93,9 @@ export interface Subject {
   readonly mine: boolean
 }
 
+/** Verbs that more often than not have nobody as their subject. */
 const impersonal = new Set(
-  'казаться хотеться следовать приходиться прийтись удаваться удаться думаться бывать случаться случиться хватать хватить доставать тянуть светать темнеть говориться предстоять надлежать подобать оставаться остаться оказываться оказаться значить выходить стоить вериться нравиться полагаться мочься житься спаться везти повезти тошнить знобить недоставать получаться получиться явствовать касаться требоваться потребоваться понадобиться состояться произойти происходить'.split(
+  'казаться хотеться следовать приходиться прийтись удаваться удаться думаться бывать случаться случиться хватать хватить светать темнеть говориться предстоять надлежать подобать оказываться оказаться значить вериться мочься спаться житься тошнить знобить недоставать получаться получиться явствовать требоваться потребоваться понадобиться состояться произойти происходить рябить значиться стоить делаться находиться зависеть касаться'.split(
     ' ',
   ),
 )
@@ -113,62 +116,78 @@ function isParenthesis(words: readonly TaggedWord[], { from, to }: Clause): bool
   )
 }
 
-/**
- * Which present and future third-person singular verbs have the given nominative words as their subject.
- * @param mine words that are the person (heads of name groups, pronouns that mean them), in the nominative
- * @param covered words inside name groups, not to be taken for other subjects
- */
-export function verbsOfSubject(
-  words: readonly TaggedWord[],
-  mine: ReadonlySet<number>,
-  covered: ReadonlySet<number>,
-): number[] {
-  const state: SubjectState = {
-    level: 'main',
-    current: 'none',
-    main: 'none',
-    below: 'none',
-    subVerb: false,
-    pending: [],
-    found: [],
-  }
+/** What the sentence says of the person, by word index. */
+export interface PersonWords {
+  /** The person in the nominative: heads of name groups, pronouns that mean them. */
+  readonly subjects: ReadonlySet<number>
+  /** The person in other cases: a clause that has them there has somebody else as its subject. */
+  readonly objects: ReadonlySet<number>
+  /** All words inside name groups, never taken for other subjects unless `others` has them. */
+  readonly covered: ReadonlySet<number>
+  /** Nominative heads of other people's names. */
+  readonly others: ReadonlySet<number>
+}
+
+/** Which present and future third-person singular verbs have the person as their subject. */
+export function verbsOfSubject(words: readonly TaggedWord[], person: PersonWords): number[] {
+  const state: SubjectState = { levels: [newLevel('none')], below: 'none', pending: [], found: [] }
   for (const clause of splitClauses(words)) {
     if (isParenthesis(words, clause)) continue
     enterClause(state, clause, words)
-    const subjects = subjectsOf(words, clause, mine, covered)
-    if (clause.verbs.length) readVerbs(state, words, clause, subjects)
-    else passVerbless(state, subjects, clause)
+    const subjects = subjectsOf(words, clause, person)
+    if (clause.verbs.length) readVerbs(state, words, clause, subjects, person)
+    else passVerbless(state, subjects, words, clause)
   }
-  if (state.main === 'none' && state.below === 'mine') state.found.push(...state.pending)
   return state.found
 }
 
 type Holder = 'none' | 'mine' | 'other'
 
+/** The main clause, or a subordinate one inside it. */
+interface Level {
+  holder: Holder
+  /** It has had its predicate, so the next comma may close it. */
+  done: boolean
+}
+
 interface SubjectState {
-  level: 'main' | 'sub'
-  current: Holder
-  /** The subject to return to after a subordinate clause. */
-  main: Holder
-  /** The first subject found in a subordinate clause. */
+  readonly levels: Level[]
+  /** The first subject found in a subordinate clause before the main one: «Если Вася хочет, то пойдёт». */
   below: Holder
-  /** The subordinate clause we are in has had its verb. */
-  subVerb: boolean
   /** Verbs before any subject: «Если захочет, Маша придёт». */
   pending: number[]
   readonly found: number[]
 }
 
+function newLevel(holder: Holder): Level {
+  return { holder, done: false }
+}
+
+function top({ levels }: SubjectState): Level {
+  return levels[levels.length - 1]
+}
+
 function enterClause(state: SubjectState, clause: Clause, words: readonly TaggedWord[]): void {
-  const { link } = clause
+  const { link, from } = clause
   if (link === 'subordinate' || link === 'relative') {
-    state.level = 'sub'
-    state.subVerb = false
-    state.current = link === 'relative' && isNominativeRelative(words, clause) ? 'other' : state.main
-  } else if (link !== 'and' && (state.level === 'main' || state.subVerb || link === 'break')) {
-    state.level = 'main'
-    state.current = state.main
+    const inherited = top(state).holder
+    if (top(state).done && state.levels.length > 1 && sameOpening(words, from)) state.levels.pop()
+    state.levels.push(newLevel(link === 'relative' && isNominativeRelative(words, clause) ? 'other' : inherited))
+    return
   }
+  if (link === 'break') {
+    state.levels.length = 1
+    state.pending = []
+    if (/^(?:\.|…)/u.test(words[from - 1]?.text ?? '')) state.levels[0].holder = 'none'
+  } else if (link !== 'and' && state.levels.length > 1 && (top(state).done || link === 'comma-and')) state.levels.pop()
+  const level = top(state)
+  if (state.levels.length === 1 && level.holder === 'none' && state.below === 'mine') level.holder = 'mine'
+}
+
+/** «…, что он идёт, что она поёт»: clauses with the same opening stand side by side. */
+function sameOpening(words: readonly TaggedWord[], from: number): boolean {
+  const text = words[from].text.toLowerCase()
+  return words.slice(0, from).some((word, i) => word.text.toLowerCase() === text && words[i - 1]?.text === ',')
 }
 
 function isNominativeRelative(words: readonly TaggedWord[], { from, to }: Clause): boolean {
@@ -181,34 +200,62 @@ function readVerbs(
   words: readonly TaggedWord[],
   clause: Clause,
   subjects: readonly Subject[],
+  { objects }: PersonWords,
 ): void {
-  if (state.level === 'sub') state.subVerb = true
+  const hasObject = rangeHas(objects, clause)
   for (const verb of clause.verbs) {
     const own = nearestSubject(words, subjects, verb)
+    const { parse } = words[verb]
     if (own) moveTo(state, own.mine ? 'mine' : 'other')
-    else if (isImpersonalUse(words, clause, verb) || words[verb].parse?.number === 'plur') continue
-    if (!words[verb].parse || !isThirdSingular(words[verb].parse)) continue
-    if (state.current === 'mine') state.found.push(verb)
-    else if (state.current === 'none') state.pending.push(verb)
+    else if (hasObject || isImpersonalUse(words, clause, verb) || parse?.number === 'plur') continue
+    if (!parse || !isThirdSingular(parse) || isMaybe(words, verb)) continue
+    if (top(state).holder === 'mine') state.found.push(verb)
+    else if (top(state).holder === 'none') state.pending.push(verb)
   }
+  top(state).done = true
+}
+
+function rangeHas(indices: ReadonlySet<number>, { from, to }: Clause): boolean {
+  for (let i = from; i < to; i++) if (indices.has(i)) return true
+  return false
+}
+
+/** «может быть» without commas. */
+function isMaybe(words: readonly TaggedWord[], verb: number): boolean {
+  if (words[verb].text.toLowerCase() !== 'может' || words[verb + 1]?.text.toLowerCase() !== 'быть') return false
+  return words.slice(verb + 2).some(({ parse }) => parse?.pos === 'VERB') && words[verb + 2]?.parse?.pos !== 'ADJS'
 }
 
 function moveTo(state: SubjectState, holder: Holder): void {
-  state.current = holder
-  if (state.level === 'sub') {
+  const level = top(state)
+  if (state.levels.length > 1) {
     if (state.below === 'none') state.below = holder
-    return
+  } else {
+    if (level.holder === 'none' && holder === 'mine') state.found.push(...state.pending)
+    if (holder !== 'none') state.pending = []
   }
-  if (state.main === 'none') {
-    if (holder === 'mine') state.found.push(...state.pending)
-    state.pending = []
-  }
-  state.main = holder
+  level.holder = holder
 }
 
-function passVerbless(state: SubjectState, subjects: readonly Subject[], clause: Clause): void {
+function passVerbless(
+  state: SubjectState,
+  subjects: readonly Subject[],
+  words: readonly TaggedWord[],
+  clause: Clause,
+): void {
+  const level = top(state)
   if (subjects.some(({ mine }) => mine)) moveTo(state, 'mine')
-  else if (subjects.length && (state.main === 'none' || clause.link === 'comma-and')) moveTo(state, 'other')
+  else if (
+    subjects.length &&
+    (level.holder === 'none' || clause.link === 'comma-and' || clause.link === 'subordinate')
+  ) {
+    moveTo(state, 'other')
+  }
+  for (let i = clause.from; i < clause.to; i++) {
+    const { parse } = words[i]
+    if (parse?.pos === 'PRED' || parse?.pos === 'ADJS' || parse?.pos === 'COMP' || parse?.pos === 'INFN')
+      level.done = true
+  }
 }
 
 function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, verb: number): boolean {
@@ -218,45 +265,61 @@ function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, ver
   const beside = words.slice(from, to)
   return (
     parse?.lemma === 'быть' &&
-    beside.some(({ parse: p }) => p?.pos === 'PRED' || (p?.pos === 'PRTS' && p.gender === 'neut'))
+    beside.some(
+      ({ parse: p }) => p?.pos === 'PRED' || ((p?.pos === 'PRTS' || p?.pos === 'ADJS') && p.gender === 'neut'),
+    )
   )
 }
 
 /** Nominatives of a clause that a singular verb could agree with. */
-function subjectsOf(
-  words: readonly TaggedWord[],
-  { from, to }: Clause,
-  mine: ReadonlySet<number>,
-  covered: ReadonlySet<number>,
-): Subject[] {
+function subjectsOf(words: readonly TaggedWord[], { from, to }: Clause, person: PersonWords): Subject[] {
   const subjects: Subject[] = []
   for (let i = from; i < to; i++) {
-    if (mine.has(i)) subjects.push({ at: i, mine: true })
-    else if (!covered.has(i) && isSubject(words, i)) subjects.push({ at: i, mine: false })
+    if (person.subjects.has(i)) subjects.push({ at: i, mine: true })
+    else if (person.others.has(i) || (!person.covered.has(i) && isSubject(words, i)))
+      subjects.push({ at: i, mine: false })
   }
   return subjects
 }
 
+const pronounSubject =
+  /^(?:который|которая|которое|кто|это|оно|он|она|никто|ничто|кто-то|что-то|кто-нибудь|нечто|некто|тот|та|всякий|каждый|иной)$/iu
+
 function isSubject(words: readonly TaggedWord[], i: number): boolean {
   const { parse, text } = words[i]
-  if (!parse) return false
-  if (
-    /^(?:который|которая|которое|кто|это|оно|он|она|никто|ничто|кто-то|что-то|кто-нибудь|нечто|некто)$/iu.test(text)
-  ) {
-    return text.toLowerCase() !== 'это' || parse.pos === 'NPRO' || parse.pos === 'PRCL' || parse.case === 'nomn'
-  }
+  if (!parse || words[i - 1]?.parse?.pos === 'PREP') return false
+  if (pronounSubject.test(text)) return standsAlone(words, i)
+  if (isForeignName(words, i)) return true
   if (parse.case !== 'nomn' || parse.number === undefined) return false
   if (text.toLowerCase() === 'что') return false
-  if (parse.pos === 'NPRO') return true
-  return parse.pos === 'NOUN' && words[i - 1]?.parse?.pos !== 'PREP'
+  return parse.pos === 'NPRO' || parse.pos === 'NOUN'
+}
+
+/** «тот, кто» is a subject, «тот дом» is not; «это» is weighed with the verb. */
+function standsAlone(words: readonly TaggedWord[], i: number): boolean {
+  const next = words[i + 1]?.parse
+  return !(
+    /^(?:тот|та|всякий|каждый|иной|это)$/iu.test(words[i].text) &&
+    (next?.pos === 'NOUN' || next?.pos === 'ADJF') &&
+    next.case === 'nomn'
+  )
+}
+
+/** A capitalised word inside the sentence that may be a nominative: «как сильно компрометируется Лопухов». */
+function isForeignName(words: readonly TaggedWord[], i: number): boolean {
+  const { text, parses, parse } = words[i]
+  if (i === 0 || words[i - 1].kind !== 'word' || !/^\p{Lu}\p{Ll}/u.test(text) || parse?.pos === 'VERB') return false
+  return parses.some(p => p.case === 'nomn' && p.number === 'sing' && (p.name === 'Name' || p.name === 'Surn'))
 }
 
 /**
  * The subject of a verb among the nominatives of its clause. The person wins over a noun whose nominative equals its
- * accusative, because such a noun beside a subject is an object.
+ * accusative, because such a noun beside a subject is an object; after a transitive verb it is an object anyway.
  */
 function nearestSubject(words: readonly TaggedWord[], subjects: readonly Subject[], verb: number): Subject | undefined {
-  const fitting = subjects.filter(({ at, mine }) => mine || agrees(words[at], words[verb]))
+  const fitting = subjects.filter(
+    one => one.mine || (agrees(words[one.at], words[verb]) && !isObject(words, one.at, verb)),
+  )
   const me = fitting.find(({ mine }) => mine)
   if (!me)
     return fitting.reduce<Subject | undefined>(
@@ -264,9 +327,24 @@ function nearestSubject(words: readonly TaggedWord[], subjects: readonly Subject
       undefined,
     )
   const rival = fitting.find(
-    one => !one.mine && isSure(words[one.at]) && gap(one, verb) < gap(me, verb) && between(one.at, me.at, verb),
+    one =>
+      !one.mine &&
+      isSure(words[one.at]) &&
+      gap(one, verb) < gap(me, verb) &&
+      between(one.at, me.at, verb) &&
+      !andBetween(words, one.at, verb),
   )
   return rival ?? me
+}
+
+/** «вынет ключ», «делает это»: the form is an accusative too and follows a transitive verb. */
+function isObject(words: readonly TaggedWord[], noun: number, verb: number): boolean {
+  return noun > verb && words[verb].parse?.transitive === true && !isSure(words[noun])
+}
+
+/** «Маша воин и разговаривает мечом»: what «и» cuts off is a predicate of its own. */
+function andBetween(words: readonly TaggedWord[], a: number, b: number): boolean {
+  return words.slice(Math.min(a, b), Math.max(a, b)).some(({ text }) => text.toLowerCase() === 'и')
 }
 
 function gap({ at }: Subject, verb: number): number {

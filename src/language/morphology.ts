@@ -103,6 +103,22 @@ function readLemma(source: AzParse): string {
 /** The same word with these grammemes (`['1per', 'sing', 'pres']`), lower case, with ё; undefined where there is none. */
 export function inflect(parse: Parse, grammemes: readonly string[]): string | undefined {
   const asked = parse.name === 'Patr' ? ['Patr', ...grammemes] : grammemes
-  const form = parse.source.inflect(asked)
-  return form ? String(form) : undefined
+  const found = parse.source.inflect(asked)
+  if (!found) return undefined
+  const form = String(found)
+  // Some paradigms list reflexive forms beside plain ones: «везёт» must not become «везёшься».
+  return isReflexive(form) === isReflexive(parse.form) ? form : inflectPlain(parse, asked)
+}
+
+function isReflexive(form: string): boolean {
+  return /с[яь]$/u.test(form)
+}
+
+function inflectPlain({ source, form }: Parse, grammemes: readonly string[]): string | undefined {
+  for (let i = 0; i < (source.formCnt ?? 0); i++) {
+    const other = source.inflect(i)
+    if (other && grammemes.every(name => other.tag[name]) && isReflexive(String(other)) === isReflexive(form))
+      return String(other)
+  }
+  return undefined
 }
