@@ -7,7 +7,7 @@ import { elementCount, type DType, type HostTensor } from './tensor.js'
  * All outputs of one operation. They share one frozen `attributes` object, which identifies the operation.
  * @throws AppError `shape`
  */
-export function apply<Op extends OpName>(
+function apply<Op extends OpName>(
   op: Op,
   inputs: readonly Node[],
   attributes: OpAttributes[Op],

@@ -126,6 +126,18 @@ describe.each(runtimeNames)('%s', name => {
     await program.close()
   })
 
+  it('passes on why it refuses a graph', async () => {
+    const wrong = g.abs(g.greater(g.input('x', [2]), g.scalar(0)))
+    await expect(runtime.compile({ outputs: { wrong } })).rejects.toThrow(
+      expect.objectContaining({ code: 'runtime-compile', message: expect.stringContaining('bool') as string }),
+    )
+  })
+
+  it('refuses two inputs of one name and different shapes', async () => {
+    const outputs = { y: g.exp(g.input('x', [2])), z: g.exp(g.input('x', [3])) }
+    await expect(runtime.compile({ outputs })).rejects.toThrow(expect.objectContaining({ code: 'duplicate-input' }))
+  })
+
   it('trains two layers to tell apart points inside and outside a circle', async () => {
     const [points, width] = [256, 24]
     const parameters = { w1: [2, width], b1: [width], w2: [width, 2], b2: [2] }
