@@ -35,7 +35,7 @@ export { exportDataset, readExamples, writeDataset } from './dataset/store.js'
 export type { EncodeOptions, Encoding, IdMap, StreamDecoder, Tokenizer } from './tokenizer/tokenizer.js'
 export { loadTokenizer, saveTokenizer } from './tokenizer/files.js'
 export { trainBpe } from './tokenizer/train-bpe.js'
-export { addTokens } from './tokenizer/add-tokens.js'
+export { addTokens } from './tokenizer/add.js'
 
 export { createRuntime, runtimeNames } from './runtime/registry.js'
 export type { CompileOptions, Program, Runtime } from './runtime/runtime.js'

@@ -48,7 +48,7 @@ export const chatCommand: CommandSpec = {
 /** One question, one streamed answer; with --json the whole answer as one event. */
 async function answer({ output, signal }: Call, open: OpenConversation, question: string): Promise<void> {
   let reply = ''
-  for await (const piece of open.conversation.say(question, { signal })) {
+  for await (const piece of open.conversation.say(question, signal)) {
     reply += piece
     if (!output.json) output.write(piece)
   }

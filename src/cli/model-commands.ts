@@ -1,12 +1,12 @@
 // Commands from text to a trained model: build, export, tokenizer, train.
 import { resolve } from 'node:path'
-import { AppError } from '../base/errors.js'
+import { AppError, type Text } from '../base/errors.js'
 import { buildDataset, exportFormats, exportProjectDataset } from '../project/dataset.js'
 import { changePlan, openProject } from '../project/project.js'
 import { addProjectTokens, trainTokenizer } from '../project/tokenizer.js'
 import { trainProject } from '../project/train.js'
 import type { Call, CommandSpec } from './command.js'
-import { sayOutcome } from './outcome.js'
+import { reportLines, sayOutcome } from './outcome.js'
 
 export const buildCommand: CommandSpec = {
   usage: '',
@@ -37,12 +37,10 @@ export const exportCommand: CommandSpec = {
   },
   options: [],
   async run({ args: [format, file], folder, output }: Call) {
-    const path = await exportProjectDataset(
-      await openProject(folder),
-      format,
-      file === undefined ? undefined : resolve(file),
-    )
-    output.result({ en: `Written: ${path}`, ru: `Записано: ${path}` }, { path })
+    const target = file === undefined ? undefined : resolve(file)
+    const { path, report } = await exportProjectDataset(await openProject(folder), format, target)
+    if (report) output.say(reportLines(report))
+    output.result({ en: `Written: ${path}`, ru: `Записано: ${path}` }, { path, report })
   },
 }
 
@@ -75,7 +73,7 @@ export const tokenizerCommand: CommandSpec = {
           out,
           { vocabSize, onProgress, signal },
         )
-        for (const warning of trained.warnings) output.warn(warning)
+        if (trained.shortBy > 0) output.warn(tooFewPieces(trained.shortBy))
         output.result(
           { en: `${trained.size} tokens, written to ${out}`, ru: `Токенов: ${trained.size}, записано в ${out}` },
           { folder: out, size: trained.size },
@@ -94,6 +92,13 @@ export const tokenizerCommand: CommandSpec = {
       },
     },
   },
+}
+
+function tooFewPieces(shortBy: number): Text {
+  return {
+    en: `the texts gave ${shortBy} tokens fewer than asked for; more text gives more`,
+    ru: `текстов хватило не на все токены: на ${shortBy} меньше, чем просили`,
+  }
 }
 
 export const trainCommand: CommandSpec = {

@@ -1,13 +1,13 @@
 // Gathers what a project knows of its journey for the report page.
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Lang } from '../base/errors.js'
 import { writeFileAtomic } from '../base/files.js'
 import type { Drop, StageReport } from '../base/report.js'
 import { resolvePerson } from '../characters/register.js'
 import type { Example } from '../dataset/example.js'
 import { readDrops, readExamples } from '../dataset/store.js'
-import { renderJourneyReport, type JourneyReport } from '../evaluate/journey-report.js'
+import { renderJourneyReport, type JourneyReport, type MarkedPiece } from '../evaluate/journey-report.js'
 import { loadTokenizer } from '../tokenizer/files.js'
 import { maskPreview } from '../train/batches.js'
 import { readRunLog, type EvaluationEvent, type RunEvent, type StepEvent } from '../train/run-log.js'
@@ -45,7 +45,7 @@ async function collectReport(
     book: {
       title: book.title,
       author: book.author,
-      file: book.file,
+      file: basename(book.file),
       encoding: book.encoding.name,
       words: book.blocks.reduce((sum, block) => sum + (block.text.match(/[\p{L}\p{N}-]+/gu)?.length ?? 0), 0),
     },
@@ -98,15 +98,37 @@ async function listPeople(project: Project): Promise<JourneyReport['people']> {
   }))
 }
 
-/** One example of each copy, about the same scene where there is one in all, with the learnt tokens marked. */
+/** The copies of the scene that rewriting changed most, with the learnt tokens marked. */
 async function markExamples(project: Project): Promise<JourneyReport['examples']> {
   const examples = await readExamples(join(project.folder, paths.dataset))
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
-  const place = (example: Example): string => JSON.stringify(example.source)
-  const changed = examples.filter(example => example.copy === 'me' && example.turns.some(turn => turn.role === 'own'))
-  const chosen = changed[Math.floor(changed.length / 3)] ?? examples[0]
-  const shown = examples.filter(example => place(example) === place(chosen))
-  return shown.map(example => ({ copy: example.copy, pieces: maskPreview(example, tokenizer) }))
+  const originals = new Map(examples.filter(({ copy }) => copy === 'original').map(one => [placeOf(one), one]))
+  const changed = (one: Example): number => countChangedTurns(one, originals.get(placeOf(one)))
+  const [chosen] = examples.filter(({ copy }) => copy === 'me').sort((a, b) => changed(b) - changed(a))
+  const place = placeOf(chosen ?? examples[0])
+  const shown = examples.filter(example => placeOf(example) === place)
+  return shown.map(example => ({ copy: example.copy, pieces: clipPieces(maskPreview(example, tokenizer)) }))
+}
+
+function placeOf(example: Example): string {
+  return JSON.stringify(example.source)
+}
+
+function countChangedTurns(example: Example, original: Example | undefined): number {
+  const lines = (one: Example | undefined): string[] => one?.turns.map(({ text, remark }) => `${text} ${remark}`) ?? []
+  const before = lines(original)
+  return lines(example).filter((line, i) => line !== before[i]).length
+}
+
+const shownLetters = 1200
+
+function clipPieces(pieces: readonly MarkedPiece[]): MarkedPiece[] {
+  let left = shownLetters
+  return pieces.flatMap(piece => {
+    const text = piece.text.slice(0, Math.max(0, left))
+    left -= text.length
+    return text ? [{ ...piece, text: left <= 0 ? text + '…' : text }] : []
+  })
 }
 
 async function describeTraining(project: Project, run: string): Promise<JourneyReport['training']> {

@@ -3,13 +3,13 @@ import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { AppError, type Text } from '../base/errors.js'
+import { AppError } from '../base/errors.js'
 import { fileNotFound, writeFolderAtomic } from '../base/files.js'
 import { canonicalJson, sha256File } from '../base/hash.js'
 import type { WorkOptions } from '../base/progress.js'
 import { resizeEmbeddings } from '../model/vocabulary.js'
 import { loadModel, saveModel } from '../model/weights.js'
-import { addTokens } from '../tokenizer/add-tokens.js'
+import { addTokens } from '../tokenizer/add.js'
 import { loadTokenizer, saveTokenizer } from '../tokenizer/files.js'
 import { trainBpe } from '../tokenizer/train-bpe.js'
 import { baseModelFolder } from './base-model.js'
@@ -22,7 +22,7 @@ export const tokenizerStage: Stage = {
   async work(project) {
     const started = performance.now()
     const base = baseModelFolder(project)
-    const { tokenizer, map } = addTokens(await loadTokenizer(base), project.plan.tokenizer.add, { special: false })
+    const { tokenizer, map } = addTokens(await loadTokenizer(base), project.plan.tokenizer.add)
     const model = resizeEmbeddings(await loadModel(base), map)
     await writeFolderAtomic(join(project.folder, paths.tokenizer), folder => saveTokenizer(folder, tokenizer))
     await writeFolderAtomic(join(project.folder, paths.start), folder => saveModel(folder, model, { dtype: 'float16' }))
@@ -61,18 +61,19 @@ export async function fingerprintModel(folder: string): Promise<string> {
 
 /**
  * Trains a SentencePiece-style BPE tokenizer on text files or folders of them and writes it.
+ * @returns number of tokens, and how many fewer than asked for the texts gave
  * @throws AppError `file-not-found`, `no-text-files`
  */
 export async function trainTokenizer(
   inputs: readonly string[],
   out: string,
   { vocabSize, onProgress }: WorkOptions & { readonly vocabSize: number },
-): Promise<{ readonly size: number; readonly warnings: readonly Text[] }> {
+): Promise<{ readonly size: number; readonly shortBy: number }> {
   const files = (await Promise.all(inputs.map(listTexts))).flat()
   if (files.length === 0) throw noTexts(inputs)
   const { tokenizer, report } = await trainBpe(readLines(files), { vocabSize, onProgress, userDefined: ['\n'] })
   await writeFolderAtomic(out, folder => saveTokenizer(folder, tokenizer))
-  return { size: tokenizer.size, warnings: report.warnings }
+  return { size: tokenizer.size, shortBy: report.shortBy }
 }
 
 async function listTexts(path: string): Promise<string[]> {

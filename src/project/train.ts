@@ -84,7 +84,7 @@ async function train(project: Project, folder: string, options: TrainProjectOpti
   const started = performance.now()
   const shop = await openWorkshop(project)
   try {
-    const { trained, examples } = await runLoop(project, folder, shop, options)
+    const { trained, batches } = await runLoop(project, folder, shop, options)
     await writeResult(folder, shop)
     const seconds = (performance.now() - started) / 1000
     return {
@@ -93,7 +93,7 @@ async function train(project: Project, folder: string, options: TrainProjectOpti
       input: trained.steps,
       kept: trained.steps,
       dropped: {},
-      counts: { examples },
+      counts: { batches },
       seconds,
     }
   } finally {
@@ -133,7 +133,7 @@ async function runLoop(
   folder: string,
   { step, runtime, source, heldOut }: Workshop,
   { onProgress, signal, onWarning, onNotice }: TrainProjectOptions,
-): Promise<{ trained: TrainResult; examples: number }> {
+): Promise<{ trained: TrainResult; batches: number }> {
   const { optimizer: kind, weightDecay, ...settings } = project.plan.train
   const optimizer = await createOptimizer({ kind, weightDecay }, step.parameters, runtime)
   const identity = {
@@ -156,7 +156,7 @@ async function runLoop(
       signal,
     })
     if (trained.resumedFrom > 0) onNotice?.(continued(trained))
-    return { trained, examples: source.count }
+    return { trained, batches: source.count }
   } finally {
     await optimizer.close()
   }

@@ -99,9 +99,15 @@ export function maskPreview(
     templates[template].render(example.turns, example.system),
   )
   return runsOf(learn).map(([start, end]) => ({
-    text: Buffer.concat([...ids.subarray(start, end)].map(id => tokenizer.bytes(id))).toString('utf8'),
+    text: Buffer.concat([...ids.subarray(start, end)].map(id => visibleBytes(id, tokenizer))).toString('utf8'),
     learn: learn[start] === 1,
   }))
+}
+
+/** A special token has no bytes of its own; it is shown by its name. */
+function visibleBytes(id: number, tokenizer: Tokenizer): Uint8Array {
+  const bytes = tokenizer.bytes(id)
+  return bytes.length > 0 ? bytes : Buffer.from(tokenizer.token(id))
 }
 
 /** `[start, end)` of each stretch of equal marks. */
