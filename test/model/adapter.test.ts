@@ -1,0 +1,167 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { AppError } from '../../src/base/errors.js'
+import { loadAdapter, saveAdapter } from '../../src/model/adapter-files.js'
+import { createAdapter, mergeAdapter } from '../../src/model/adapter.js'
+import type { LoraMethod } from '../../src/model/method.js'
+import { families, tinyAdapter, tinyModel } from './tiny.js'
+
+let root = ''
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'adapter-'))
+})
+afterAll(() => rm(root, { recursive: true }))
+
+const plain: LoraMethod = { kind: 'lora', rank: 2, alpha: 4, targets: 'all-linear' }
+
+test.each(families)('%s: an adapter written and read again merges to the same model', async family => {
+  const model = tinyModel(family)
+  const adapter = tinyAdapter(model, { rsLora: true, newTokenRows: [28, 4] })
+  const folder = join(root, family)
+  await saveAdapter(folder, adapter, { base: 'models/start' })
+  const read = await loadAdapter(folder, model)
+  expect(read.weights).toEqual(adapter.weights)
+  expect(read.modules).toEqual(adapter.modules)
+  expect(read.rows).toEqual(adapter.rows)
+  expect(mergeAdapter(model, read).weights).toEqual(mergeAdapter(model, adapter).weights)
+})
+
+test('modules trained whole are written under their own names', async () => {
+  const model = tinyModel('llama')
+  const adapter = createAdapter(model, { ...plain, targets: ['q_proj'], modulesToSave: ['lm_head'] }, 1)
+  adapter.weights.get('base_model.model.lm_head.weight')!.data[0] = 9
+  expect(model.weights.get('lm_head.weight')!.data[0]).not.toBe(9)
+  await saveAdapter(join(root, 'whole'), adapter)
+  const merged = mergeAdapter(model, await loadAdapter(join(root, 'whole'), model))
+  expect(merged.weights.get('lm_head.weight')!.data[0]).toBe(9)
+})
+
+test('adapter_config.json says what PEFT needs to know', async () => {
+  const folder = join(root, 'config')
+  await saveAdapter(folder, createAdapter(tinyModel('gpt2'), { ...plain, targets: ['c_attn'], newTokenRows: [5] }, 1), {
+    base: 'b',
+  })
+  expect(JSON.parse(await readFile(join(folder, 'adapter_config.json'), 'utf8'))).toMatchInlineSnapshot(`
+    {
+      "base_model_name_or_path": "b",
+      "bias": "none",
+      "ensure_weight_tying": false,
+      "fan_in_fan_out": true,
+      "inference_mode": true,
+      "init_lora_weights": true,
+      "lora_alpha": 4,
+      "lora_dropout": 0,
+      "modules_to_save": null,
+      "peft_type": "LORA",
+      "r": 2,
+      "target_modules": [
+        "transformer.h.0.attn.c_attn",
+        "transformer.h.1.attn.c_attn",
+      ],
+      "task_type": "CAUSAL_LM",
+      "trainable_token_indices": {
+        "wte": [
+          5,
+        ],
+      },
+      "use_dora": false,
+      "use_rslora": false,
+    }
+  `)
+})
+
+test('targets are names, ends of names, or everything but the head', () => {
+  const model = tinyModel('gpt2')
+  const modules = (targets: LoraMethod['targets']) => createAdapter(model, { ...plain, targets }, 1).modules
+  expect(modules(['h.1.attn.c_proj', 'c_fc'])).toEqual([
+    'transformer.h.0.mlp.c_fc',
+    'transformer.h.1.attn.c_proj',
+    'transformer.h.1.mlp.c_fc',
+  ])
+  expect(modules('all-linear')).toHaveLength(8)
+})
+
+test('settings that make no adapter are refused with what to do', () => {
+  const changes: Partial<LoraMethod>[] = [
+    { targets: ['q_porj'] },
+    { rank: 0 },
+    { dropout: 0.05 },
+    { newTokenRows: [29] },
+    { targets: ['q_proj'], newTokenRows: [1], modulesToSave: ['embed_tokens'] },
+  ]
+  const messages = changes.map(change => {
+    try {
+      createAdapter(tinyModel('llama'), { ...plain, ...change }, 1)
+    } catch (error) {
+      if (error instanceof AppError) return [error.code, error.message, error.render('ru')]
+    }
+    throw new Error('expected an AppError')
+  })
+  expect(messages).toMatchInlineSnapshot(`
+    [
+      [
+        "unknown-target",
+        "targets: "q_porj" names nothing in this model. Did you mean "q_proj"? Known names: model.layers.*.self_attn.q_proj, model.layers.*.self_attn.k_proj, model.layers.*.self_attn.v_proj, model.layers.*.self_attn.o_proj, model.layers.*.mlp.gate_proj, model.layers.*.mlp.up_proj, model.layers.*.mlp.down_proj.",
+        "targets: «q_porj» ничего в этой модели не называет. Может быть, «q_proj»? Известные имена: model.layers.*.self_attn.q_proj, model.layers.*.self_attn.k_proj, model.layers.*.self_attn.v_proj, model.layers.*.self_attn.o_proj, model.layers.*.mlp.gate_proj, model.layers.*.mlp.up_proj, model.layers.*.mlp.down_proj.",
+      ],
+      [
+        "bad-setting",
+        "lora, key rank: expected a positive whole number, received 0. Correct the value.",
+        "lora, key rank: нужно положительное целое число, получено 0. Исправьте значение.",
+      ],
+      [
+        "unsupported-dropout",
+        "lora, key dropout: dropout 0.05 is not supported yet. Set dropout to 0.",
+        "lora, key dropout: dropout 0.05 пока не поддерживается. Поставьте dropout равным 0.",
+      ],
+      [
+        "bad-setting",
+        "lora, key newTokenRows: expected token ids from 0 to 28, received 29. Correct the value.",
+        "lora, key newTokenRows: нужно номера токенов от 0 до 28, получено 29. Исправьте значение.",
+      ],
+      [
+        "bad-setting",
+        "lora, key modulesToSave: model.embed_tokens is also a target or has new token rows. Name it in one place.",
+        "lora, key modulesToSave: model.embed_tokens указан и среди целей или строк новых токенов. Назовите его в одном месте.",
+      ],
+    ]
+  `)
+})
+
+async function withConfig(change: Record<string, unknown>): Promise<string> {
+  const folder = join(root, 'changed')
+  await saveAdapter(folder, tinyAdapter(tinyModel('llama')))
+  const path = join(folder, 'adapter_config.json')
+  const json = JSON.parse(await readFile(path, 'utf8')) as object
+  await writeFile(path, JSON.stringify({ ...json, ...change }))
+  return folder
+}
+
+test.each([
+  [{ peft_type: 'IA3' }, 'key peft_type: the value "IA3" is not supported'],
+  [{ use_dora: true }, 'key use_dora: the value true is not supported'],
+  [{ rank_pattern: { q_proj: 8 } }, 'key rank_pattern: the value {"q_proj":8} is not supported'],
+  [{ bias: 'all' }, 'key bias: the value "all" is not supported'],
+  [{ some_future_scale: 2 }, 'key some_future_scale: the value 2 is not supported'],
+])('a variant of LoRA that is not computed here is refused: %j', async (change, words) => {
+  await expect(loadAdapter(await withConfig(change), tinyModel('llama'))).rejects.toThrow(words)
+})
+
+test('regular expressions, empty variants and future keys that are off are read', async () => {
+  const folder = await withConfig({
+    target_modules: 'model\\.layers\\.\\d+\\..*_proj',
+    alpha_pattern: {},
+    use_something_new: false,
+  })
+  expect((await loadAdapter(folder, tinyModel('llama'))).modules).toHaveLength(14)
+})
+
+test('an adapter of another model is refused by the first tensor that differs', async () => {
+  const folder = join(root, 'other')
+  await saveAdapter(folder, createAdapter(tinyModel('llama'), { ...plain, targets: ['q_proj'] }, 1))
+  await expect(loadAdapter(folder, tinyModel('qwen3'))).rejects.toThrowErrorMatchingInlineSnapshot(
+    `[AppError: adapter, base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight: is [16, 2], the model asks for [24, 2]. Use the adapter with the base model it was trained on.]`,
+  )
+})
