@@ -1,5 +1,6 @@
 // Named rules that decide what becomes of a whole block: it is left out for a reason, or it is a border between scenes.
 import type { Block } from '../sources/document.js'
+import { mayHoldLink } from './edit-rules.js'
 import { isChapterName, isStarLine, matchHeading } from './headings.js'
 import type { Surroundings } from './surroundings.js'
 
@@ -27,7 +28,7 @@ export interface Verdict {
   readonly reason: CleaningReason
 }
 
-export interface BlockRule {
+interface BlockRule {
   readonly name: string
   /** `text` is the block's text after the rules of form. */
   readonly decide: (text: string, block: Block, around: Surroundings) => Verdict | undefined
@@ -112,6 +113,7 @@ function isWordlessReply(text: string): boolean {
 
 /** Nothing but an address, perhaps with up to three words that announce it. */
 function isLinkLine(text: string): boolean {
+  if (!mayHoldLink(text)) return false
   const rest = text.replace(/(?:https?:\/\/|ftp:\/\/|www\.)\S+|\S+@\S+\.\S+/giu, '\0')
   if (!rest.includes('\0')) return false
   return (rest.match(/\p{L}+/gu)?.length ?? 0) <= 3 && !speechStart.test(text)

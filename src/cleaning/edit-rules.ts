@@ -12,7 +12,8 @@ const tag =
   /<\/?(?:[biupa]|em|strong|br|div|span|font|su[pb]|hr|h[1-6]|img|center|blockquote|pre|small|table|t[rdh]|[uo]l|li|d[dtl])(?:\s[^<>]{0,300})?\s?\/?>/giu
 const link = /(?:https?:\/\/|ftp:\/\/|www\.)[^\s<>«»"]+|(?<![\p{L}\d._-])[\p{L}\d._-]+@[\p{L}\d-]+(?:\.[\p{L}\d-]+)+/giu
 /** [12], {12}, (*12), [*]; a star behind a small letter is a footnote sign, behind a capital or digit a hidden name or year. */
-const reference = / ?(?:\[(?:\d{1,3}|\*{1,3})\]|\{\d{1,3}\}|\(\*\d{0,3}\))|(?<=\p{Ll}\p{Ll}[.,!?»"]?)\*(?![*\p{L}\d])/gu
+const reference =
+  / ?(?:\[(?:\d{1,3}|\*{1,3})\]|\{\d{1,3}\}|\(\*\d{0,3}\))|\*(?<=\p{Ll}\p{Ll}[.,!?»"]?\*)(?![*\p{L}\d])/gu
 /** `_word_`, `*word*`, `__words__`: how libraries of plain text mark italics. */
 const emphasis = /(?<![\p{L}\d_*])([_*]{1,2})(?![\s_*])([^_*]{0,300}[^\s_*])\1(?![\p{L}\d_*])/gu
 const editorRemark =
@@ -74,8 +75,14 @@ function decodeEntities(text: string): string {
   )
 }
 
+/** A cheap question first: the search for addresses is slow, and prose has none. */
+export function mayHoldLink(text: string): boolean {
+  return /:\/\/|www\.|@/iu.test(text)
+}
+
 /** Removes addresses, with the space or the brackets around them; a stop behind an address belongs to the sentence. */
 function removeLinks(text: string): string {
+  if (!mayHoldLink(text)) return text
   const marked = text.replace(link, found => '\0' + (/[.,;:!?)\]]+$/u.exec(found)?.[0] ?? ''))
   return marked === text ? text : marked.replace(/ ?[(<[] ?\0 ?[)>\]]| ?\0/gu, '')
 }

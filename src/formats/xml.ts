@@ -9,7 +9,7 @@ export interface XmlTag {
 }
 
 /** Offsets are UTF-16 units of the text given; lines are 1-based. */
-export interface XmlHandler {
+interface XmlHandler {
   /** `after` is the offset behind the tag. */
   open(tag: XmlTag, after: number, line: number): void
   /** `before` is the offset of the tag's `<`. */

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import yauzl from 'yauzl'
 import { AppError, asError, type Text } from '../base/errors.js'
 
-export interface ZipEntry {
+interface ZipEntry {
   /** Name inside the archive, for messages only: never use it as a path. Control characters are replaced. */
   readonly name: string
   /** Declared length in bytes, unpacked. */
@@ -12,7 +12,7 @@ export interface ZipEntry {
   read(): Promise<Uint8Array>
 }
 
-export interface ZipLimits {
+interface ZipLimits {
   readonly maxEntries?: number
   /** Bytes of all entries together, unpacked. */
   readonly maxBytes?: number

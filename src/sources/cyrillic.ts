@@ -11,7 +11,7 @@ const candidates = [
   { name: 'x-mac-cyrillic', prior: 3 },
 ] as const
 
-export interface CyrillicGuess {
+interface CyrillicGuess {
   readonly name: string
   /** Mean cost of a letter pair in nats; Russian prose has about 2.5, a wrong decoding above 4. */
   readonly meanCost: number

@@ -7,7 +7,7 @@ import { refuseBinary } from './binary.js'
 import { guessCyrillic, iconvName } from './cyrillic.js'
 import type { Document } from './document.js'
 
-export interface DecodeOptions {
+interface DecodeOptions {
   /** Name given by the user; wins over detection unless the bytes contradict it. */
   readonly encoding?: string
   /** Name that the file itself declares (XML). */

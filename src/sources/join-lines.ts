@@ -2,12 +2,12 @@
 import type { Line } from './lines.js'
 
 /** What became of the hyphens at line ends. */
-export interface HyphenCounts {
+interface HyphenCounts {
   removed: number
   kept: number
 }
 
-export interface Joiner {
+interface Joiner {
   readonly counts: HyphenCounts
   join(lines: readonly Line[]): string
 }

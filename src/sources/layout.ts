@@ -5,7 +5,7 @@ import type { Line } from './lines.js'
  * `lines`: one paragraph a line. The others are hard-wrapped: `indented` paragraphs begin with an indentation,
  * `spaced` ones are separated by blank lines, `ragged` ones by nothing but a line that ends early.
  */
-export type LayoutKind = 'lines' | 'indented' | 'spaced' | 'ragged'
+type LayoutKind = 'lines' | 'indented' | 'spaced' | 'ragged'
 
 export interface Layout {
   readonly kind: LayoutKind

@@ -2,7 +2,7 @@
 import { basename } from 'node:path'
 import type { Block } from './document.js'
 
-export interface TitlePage {
+interface TitlePage {
   readonly title: string
   readonly author?: string
   /** How many blocks at the beginning belong to the title page. */
