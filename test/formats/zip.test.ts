@@ -36,12 +36,18 @@ describe('openZip', () => {
   })
 
   test('refuses a bomb before unpacking it', async () => {
-    expect(await fail(await zipOf({ 'zeros.txt': Buffer.alloc(3_000_000) }))).toMatchInlineSnapshot(`"a.zip: the archive is refused: "zeros.txt" unpacks to 3000000 bytes from 2923. Unpack it by hand if you trust it, and add the file itself."`)
+    expect(await fail(await zipOf({ 'zeros.txt': Buffer.alloc(3_000_000) }))).toMatchInlineSnapshot(
+      `"a.zip: the archive is refused: "zeros.txt" unpacks to 3000000 bytes from 2923. Unpack it by hand if you trust it, and add the file itself."`,
+    )
   })
 
   test('refuses too much in all and too many entries', async () => {
-    expect(await fail(plain, { maxBytes: 1000 })).toMatchInlineSnapshot(`"a.zip: the archive is refused: more than 1000 bytes unpacked. Unpack it by hand if you trust it, and add the file itself."`)
-    expect(await fail(plain, { maxEntries: 0 })).toMatchInlineSnapshot(`"a.zip: the archive is refused: 1 entries. Unpack it by hand if you trust it, and add the file itself."`)
+    expect(await fail(plain, { maxBytes: 1000 })).toMatchInlineSnapshot(
+      `"a.zip: the archive is refused: more than 1000 bytes unpacked. Unpack it by hand if you trust it, and add the file itself."`,
+    )
+    expect(await fail(plain, { maxEntries: 0 })).toMatchInlineSnapshot(
+      `"a.zip: the archive is refused: 1 entries. Unpack it by hand if you trust it, and add the file itself."`,
+    )
   })
 
   test.each(['../ry.txt', '/tory.txt', 'C:ory.txt', 's\\ory.txt', '%2e%2e/.t', 'st/..//tx'])(
@@ -54,21 +60,27 @@ describe('openZip', () => {
   )
 
   test('refuses links', async () => {
-    expect(await fail(await zipOf({ 'link.txt': Buffer.from('/etc/hosts') }, 0o120777))).toMatchInlineSnapshot(`"a.zip: the archive is refused: "link.txt" is a link. Unpack it by hand if you trust it, and add the file itself."`)
+    expect(await fail(await zipOf({ 'link.txt': Buffer.from('/etc/hosts') }, 0o120777))).toMatchInlineSnapshot(
+      `"a.zip: the archive is refused: "link.txt" is a link. Unpack it by hand if you trust it, and add the file itself."`,
+    )
   })
 
   test('refuses entries with a password', async () => {
     const locked = Buffer.from(plain)
     const central = locked.indexOf('PK\x01\x02', 0, 'latin1')
     locked[central + 8] |= 1
-    expect(await fail(locked)).toMatchInlineSnapshot(`"a.zip: "story.txt" is protected by a password. Unpack the archive and add the file itself."`)
+    expect(await fail(locked)).toMatchInlineSnapshot(
+      `"a.zip: "story.txt" is protected by a password. Unpack the archive and add the file itself."`,
+    )
   })
 
   test('notices a wrong checksum', async () => {
     const wrong = Buffer.from(plain)
     const central = wrong.indexOf('PK\x01\x02', 0, 'latin1')
     wrong[central + 16] ^= 0xff
-    expect(await fail(wrong)).toMatchInlineSnapshot(`"a.zip: the ZIP archive is damaged or cut (checksum of story.txt differs). Download or copy it again."`)
+    expect(await fail(wrong)).toMatchInlineSnapshot(
+      `"a.zip: the ZIP archive is damaged or cut (checksum of story.txt differs). Download or copy it again."`,
+    )
   })
 
   test.each([4, 30, 100])('refuses an archive cut %i bytes before its end', async cut => {
