@@ -26,9 +26,12 @@ export interface SavedConversation {
   readonly turns: readonly ConversationTurn[]
 }
 
+/** Templates with turns. */
+type ConversationTemplate = Exclude<TemplateName, 'plain'>
+
 export interface ConversationOptions {
   /** Default `book`. */
-  readonly template?: Exclude<TemplateName, 'plain'>
+  readonly template?: ConversationTemplate
   /** Text before the first turn, e.g. where the scene takes place; it is never forgotten. */
   readonly system?: string
   readonly sampling?: SamplerSettings
@@ -51,8 +54,9 @@ export class Conversation {
   /** Key of the draws; the same seed and words give the same replies. */
   seed: number
   private system: string | undefined
-  private readonly template: Exclude<TemplateName, 'plain'>
+  private readonly template: ConversationTemplate
   private readonly encoder: TemplateEncoder
+  private readonly templateIds: readonly number[]
   private reason: FinishReason | undefined
 
   /** @throws AppError `no-template-token` when the tokenizer lacks the template's token */
@@ -65,6 +69,7 @@ export class Conversation {
     this.seed = options.seed ?? 0
     this.system = options.system
     this.encoder = createTemplateEncoder(tokenizer, templates[this.template])
+    this.templateIds = findTemplateIds(tokenizer, this.encoder, this.template)
     decoder.truncate(0)
   }
 
@@ -141,6 +146,7 @@ export class Conversation {
         seed: this.seed,
         firstDraw: this.draws,
         context: prompt.subarray(0, kept),
+        neverPenalised: this.templateIds,
         signal,
         onToken: id => made.push(id),
       })
@@ -180,6 +186,14 @@ export class Conversation {
     const turns = this.history.slice(first).map(templateTurn)
     return this.encoder.encode([...render(turns, this.system), ...replyStart], { ends: false }).ids
   }
+}
+
+/** Ids of the template's tokens and of its line end, as they stand in every turn. */
+function findTemplateIds(tokenizer: Tokenizer, encoder: TemplateEncoder, name: ConversationTemplate): number[] {
+  const { tokens, stops, replyStart } = templates[name]
+  const stopPieces = stops.map(text => ({ text, learn: false, allow: 'none' }) as const)
+  const afterStart = encoder.encode([...replyStart, ...stopPieces], { ends: false }).ids
+  return [...new Set([...tokens.flatMap(token => tokenizer.id(token) ?? []), ...afterStart])]
 }
 
 function templateTurn({ who, text }: ConversationTurn): TemplateTurn {

@@ -19,6 +19,8 @@ export interface GenerateOptions {
   readonly firstDraw?: number
   /** Tokens already in the decoder's cache, for the repetition penalty. */
   readonly context?: ArrayLike<number>
+  /** Tokens that the repetition penalty leaves alone: those of the template, which every turn repeats. */
+  readonly neverPenalised?: readonly number[]
   readonly signal?: AbortSignal
 }
 
@@ -32,11 +34,21 @@ export async function* generateTokens(
   promptIds: ArrayLike<number>,
   options: GenerateOptions = {},
 ): AsyncGenerator<number, FinishReason> {
-  const { sampling = {}, maxTokens = 256, stopIds = [], seed = 0, firstDraw = 0, context = [], signal } = options
+  const {
+    sampling = {},
+    maxTokens = 256,
+    stopIds = [],
+    seed = 0,
+    firstDraw = 0,
+    context = [],
+    neverPenalised = [],
+    signal,
+  } = options
   if (promptIds.length === 0) throw promptEmpty()
   if (decoder.length + promptIds.length > decoder.capacity)
     throw contextFull(decoder.length + promptIds.length, decoder.capacity)
-  const seen = [...Array.from(context), ...Array.from(promptIds)]
+  const counts = (id: number): boolean => !neverPenalised.includes(id)
+  const seen = [...Array.from(context), ...Array.from(promptIds)].filter(counts)
   let next = promptIds
   for (let made = 0; made < maxTokens; made++) {
     if (signal?.aborted) return 'aborted'
@@ -44,7 +56,7 @@ export async function* generateTokens(
     const logits = (await decoder.append(next)).slice() // the decoder's own buffer must not be changed
     const id = sampleToken(logits, seen, sampling, { seed, place: firstDraw + made })
     if (stopIds.includes(id)) return 'stop'
-    seen.push(id)
+    if (counts(id)) seen.push(id)
     yield id
     next = [id]
   }

@@ -19,10 +19,18 @@ export function bitsPerByte(lossSumNats: number, bytes: number): number | undefi
   return bytes > 0 ? lossSumNats / Math.LN2 / bytes : undefined
 }
 
-/** Mean loss over all batches of a source, forward only. */
-export async function evaluateBatches(step: Pick<TrainingStep, 'evaluate'>, source: BatchSource): Promise<Evaluation> {
+/**
+ * Mean loss over all batches of a source, forward only.
+ * @returns undefined when the signal was aborted before the end
+ */
+export async function evaluateBatches(
+  step: Pick<TrainingStep, 'evaluate'>,
+  source: BatchSource,
+  signal?: AbortSignal,
+): Promise<Evaluation | undefined> {
   let [lossSum, tokens, bytes] = [0, 0, 0]
   for (let index = 0; index < source.count; index++) {
+    if (signal?.aborted) return undefined
     const { batch, bytes: more } = await source.batch(0, index)
     const result = await step.evaluate(batch)
     lossSum += result.lossSum

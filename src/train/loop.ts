@@ -37,7 +37,7 @@ export interface TrainSettings {
   readonly sampleEvery?: number
 }
 
-export interface TrainHooks {
+interface TrainHooks {
   /** Texts for the log, from the model as it is now; must be a pure function of the weights for resumed logs to be equal. */
   readonly sample?: (step: number) => Promise<readonly { readonly prompt: string; readonly text: string }[]>
   /** A damaged checkpoint that was passed over. */
@@ -114,6 +114,7 @@ export async function trainModel(run: TrainRun): Promise<TrainResult> {
     )
     // An interrupted step saves before its evaluation; it is made up for here.
     const evaluation = logged ? undefined : await lookAtModel(session, resumedFrom)
+    if (run.signal?.aborted) throw interrupted(resumedFrom, plan.steps, found?.path ?? (await save(session, 0)))
     const result = await takeSteps(session, resumedFrom)
     return { evaluation, ...result, steps: plan.steps, resumedFrom, checkpoint: result.checkpoint ?? found!.path }
   } finally {
@@ -125,27 +126,26 @@ async function takeSteps(
   session: Session,
   first: number,
 ): Promise<{ lossNats?: number; evaluation?: Evaluation; checkpoint?: string }> {
-  const { run, plan, log } = session
+  const { run, plan } = session
   let lossNats: number | undefined
   let evaluation: Evaluation | undefined
   let checkpoint: string | undefined
   for (let step = first; step < plan.steps; step++) {
     lossNats = await takeStep(session, step)
     const done = step + 1
-    const aborted = run.signal?.aborted === true
-    if (!aborted) evaluation = await lookAtModel(session, done)
-    if (aborted || done % plan.saveEvery === 0 || done === plan.steps) {
-      await log.sync()
-      const place = {
-        epoch: Math.floor(done / plan.stepsPerEpoch),
-        position: (done % plan.stepsPerEpoch) * plan.accumulate,
-      }
-      const state = { step: done, ...place, identity: session.identity }
-      checkpoint = await saveCheckpoint(session.checkpoints, state, run.optimizer, plan.keep)
-    }
-    if (aborted && (done < plan.steps || evaluationDue(session, done))) throw interrupted(done, plan.steps, checkpoint!)
+    evaluation = await lookAtModel(session, done)
+    if (run.signal?.aborted) throw interrupted(done, plan.steps, await save(session, done))
+    if (done % plan.saveEvery === 0 || done === plan.steps) checkpoint = await save(session, done)
   }
   return { lossNats, evaluation, checkpoint }
+}
+
+/** A checkpoint after `done` steps; the log is made to last first, so that it is never behind. */
+async function save({ run, plan, log, identity, checkpoints }: Session, done: number): Promise<string> {
+  await log.sync()
+  const epoch = Math.floor(done / plan.stepsPerEpoch)
+  const position = (done % plan.stepsPerEpoch) * plan.accumulate
+  return saveCheckpoint(checkpoints, { step: done, epoch, position, identity }, run.optimizer, plan.keep)
 }
 
 /** One optimizer step; returns its mean loss. `step` counts from 0. */
@@ -190,20 +190,21 @@ function secondsLeft(seconds: number): string {
   return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
 }
 
-function evaluationDue({ run, plan }: Session, step: number): boolean {
-  return run.heldOut !== undefined && (step % plan.evaluateEvery === 0 || step === plan.steps)
+function isDue(step: number, every: number, { steps }: Plan): boolean {
+  return step % every === 0 || step === steps
 }
 
-/** Evaluation and samples where they are due after this many steps. */
+/** Evaluation and samples where they are due after this many steps; when aborted, neither is logged and both are made later. */
 async function lookAtModel(session: Session, step: number): Promise<Evaluation | undefined> {
   const { run, plan, log } = session
   let evaluation: Evaluation | undefined
-  if (evaluationDue(session, step)) {
+  if (run.heldOut !== undefined && isDue(step, plan.evaluateEvery, plan)) {
     const started = performance.now()
-    evaluation = await evaluateBatches(run.step, run.heldOut!)
+    evaluation = await evaluateBatches(run.step, run.heldOut, run.signal)
+    if (!evaluation) return undefined
     await log.append({ event: 'evaluation', step, ...evaluation, seconds: (performance.now() - started) / 1000 })
   }
-  if (run.hooks?.sample && (step % plan.sampleEvery === 0 || step === plan.steps)) {
+  if (run.hooks?.sample && !run.signal?.aborted && isDue(step, plan.sampleEvery, plan)) {
     for (const { prompt, text } of await run.hooks.sample(step))
       await log.append({ event: 'sample', step, prompt, text })
   }

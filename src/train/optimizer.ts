@@ -6,7 +6,7 @@ import type { Parameter } from '../model/step.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { updateRules, type OptimizerName, type OptimizerSettings, type UpdateRule } from './update-rules.js'
 
-export interface OptimizerState {
+interface OptimizerState {
   /** Updates made so far. */
   readonly step: number
   /** Live moments by `moment.parameter`, e.g. `m.h.0.attn.weight`. */

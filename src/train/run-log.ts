@@ -2,7 +2,7 @@
 import { open, readFile, truncate } from 'node:fs/promises'
 import { exists } from '../base/files.js'
 
-export interface StartEvent {
+interface StartEvent {
   readonly event: 'start'
   readonly step: 0
   /** Optimizer steps in the whole run. */
@@ -38,7 +38,7 @@ export interface EvaluationEvent {
   readonly seconds: number
 }
 
-export interface SampleEvent {
+interface SampleEvent {
   readonly event: 'sample'
   readonly step: number
   readonly prompt: string

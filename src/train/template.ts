@@ -23,7 +23,7 @@ export interface Template {
 
 export type TemplateName = 'book' | 'plain'
 
-export const charToken = '<char>'
+const charToken = '<char>'
 
 const charPiece: Piece = { text: charToken, learn: false, allow: 'all' }
 

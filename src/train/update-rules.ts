@@ -2,7 +2,7 @@
 import { add, input, mul, scalar, sqrt, sub, div } from '../graph/build.js'
 import type { Graph } from '../graph/graph.js'
 
-export interface AdamWSettings {
+interface AdamWSettings {
   readonly kind: 'adamw'
   /** Default .9. */
   readonly beta1?: number
@@ -14,7 +14,7 @@ export interface AdamWSettings {
   readonly weightDecay?: number
 }
 
-export interface SgdSettings {
+interface SgdSettings {
   readonly kind: 'sgd'
   /** Default 0. */
   readonly momentum?: number

@@ -75,6 +75,13 @@ describe('tokens', () => {
     expect((await drain(generateTokens(decoder, [3], { sampling, maxTokens: 1 }))).items).toEqual([0])
   })
 
+  it('the repetition penalty leaves the tokens of the template alone', async () => {
+    const decoder = createFakeDecoder(4, 99, () => id => [2, 1.9, 0, 0][id])
+    const sampling = { temperature: 0, repetitionPenalty: 1.2 }
+    const options = { sampling, maxTokens: 3, context: [0], neverPenalised: [0] }
+    expect((await drain(generateTokens(decoder, [0], options))).items).toEqual([0, 0, 0])
+  })
+
   it('a prompt that is empty or too long is refused', async () => {
     const decoder = createFakeDecoder(4, 3, () => () => 0)
     await expect(drain(generateTokens(decoder, []))).rejects.toThrowErrorMatchingInlineSnapshot(

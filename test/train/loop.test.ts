@@ -10,6 +10,7 @@ import type { Progress } from '../../src/base/progress.js'
 import type { Batch } from '../../src/model/step.js'
 import type { TrainingStep } from '../../src/model/step.js'
 import { runMicroBatches } from '../../src/train/accumulation.js'
+import { saveCheckpoint } from '../../src/train/checkpoint.js'
 import { trainModel, type TrainRun, type TrainSettings } from '../../src/train/loop.js'
 import { createOptimizer } from '../../src/train/optimizer.js'
 import { readRunLog, timingFields } from '../../src/train/run-log.js'
@@ -193,6 +194,36 @@ describe('interrupt and resume', () => {
       expect(await sameFiles(broken, unbroken)).toBe(true)
     })
   }
+
+  it('aborting during an evaluation gives it up, and the continued run makes it', async () => {
+    for (const at of [0, 8]) {
+      const [broken, unbroken] = [await newFolder(), await newFolder()]
+      const [step, stop] = [createBigramStep(size), new AbortController()]
+      let evaluations = 0
+      const evaluate: TrainingStep['evaluate'] = batch => {
+        if (evaluations++ === at / 2) stop.abort() // two held-out batches every four steps
+        return step.evaluate(batch)
+      }
+      await expect(runToy(broken, { step: { ...step, evaluate }, signal: stop.signal })).rejects.toThrow(
+        /stopped after step/u,
+      )
+      const continued = await runToy(broken)
+      const expected = await runToy(unbroken)
+      expect(continued.result.resumedFrom).toBe(at)
+      expect(continued.state).toEqual(expected.state)
+      expect(await logOf(broken)).toEqual(await logOf(unbroken))
+    }
+  })
+
+  it('a full disk is noticed before anything is written', async () => {
+    const folder = await newFolder()
+    const optimizer = await createOptimizer({ kind: 'sgd' }, createBigramStep(size).parameters, noRuntime)
+    const moments = new Map([['b.table', { length: 1e15 } as Float32Array]])
+    const state = { step: 1, epoch: 0, position: 0, identity: {} }
+    const saving = saveCheckpoint(folder, state, { ...optimizer, state: () => ({ step: 1, moments }) }, 2)
+    await expect(saving).rejects.toMatchObject({ code: 'disk-full' })
+    expect(await readdir(folder)).toEqual([])
+  })
 
   it('a finished run does nothing more and says where it ended', async () => {
     const folder = await newFolder()
