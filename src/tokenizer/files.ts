@@ -46,7 +46,7 @@ async function loadJson(path: string, config: TokenizerConfig): Promise<FileToke
   return createHuggingFaceTokenizer(parseTokenizerJson(await readJson(path), path), config, basename(path))
 }
 
-export function sizeOf(json: TokenizerJson): number {
+function sizeOf(json: TokenizerJson): number {
   let highest = -1
   for (const id of json.model.vocab.values()) highest = Math.max(highest, id)
   for (const { id } of json.addedTokens) highest = Math.max(highest, id)

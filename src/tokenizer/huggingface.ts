@@ -145,17 +145,21 @@ function createStretchEncoder(
     if (byteIds.includes(-1)) throw unsupported(where, 'a byte-level vocabulary without all 256 bytes')
     return createByteLevelEncoder(byteIds, pairs, rules.addPrefixSpace)
   }
+  const unk = model.unkToken === undefined ? undefined : model.vocab.get(model.unkToken)
+  const byteIds = model.byteFallback
+    ? Int32Array.from({ length: 256 }, (_, byte) => model.vocab.get(bytePiece(byte)) ?? -1)
+    : undefined
+  // Characters that vanish bring the spaces around them together, so no cut is safe then
+  const mayVanish = unk === undefined && (!byteIds || byteIds.includes(-1))
   const encoder = createPieceEncoder({
     characters: createCharacterSymbols(characterIds(model, rules.spaces)),
     pairs,
     size,
-    byteIds: model.byteFallback
-      ? Int32Array.from({ length: 256 }, (_, byte) => model.vocab.get(bytePiece(byte)) ?? -1)
-      : undefined,
-    unk: model.unkToken === undefined ? undefined : model.vocab.get(model.unkToken),
+    byteIds,
+    unk,
     unknownFirst: true,
     fuse: !model.fuseUnk ? 'none' : rules.split ? 'word' : 'stretch',
-    cut: rules.split ? 'each' : findCut(model, rules.spaces),
+    cut: rules.split ? 'each' : mayVanish ? 'none' : findCut(model, rules.spaces),
   })
   return {
     encode(text, from, to, out, spans) {

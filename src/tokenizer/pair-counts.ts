@@ -263,7 +263,7 @@ function createQueue(pairs: PairIndex, table: SymbolTable): Queue {
 }
 
 /** UTF-8 byte order, which is code point order; JavaScript's own order differs for astral characters. */
-export function isBytewiseSmaller(a: string, b: string): boolean {
+function isBytewiseSmaller(a: string, b: string): boolean {
   const n = Math.min(a.length, b.length)
   for (let i = 0; i < n; i++) {
     const x = a.charCodeAt(i)
