@@ -15,7 +15,11 @@ export interface Dash {
   /** Length of the first clause of `after`, in words: up to the first comma or colon. */
   readonly clause: number
   /** Author's words since the last border: whether a verb of speech was among them, and how many sentences they hold. */
-  readonly remark: { readonly saying: boolean; readonly predicate: boolean; readonly sentences: number }
+  readonly remark: {
+    readonly saying: boolean
+    readonly sentences: number
+    readonly verbs: readonly string[]
+  }
   /** Whether a dash may bring the reply back: the author's words interrupt one that a dash opened. */
   readonly inReply: boolean
   /** A quotation mark opens right after the dash. */
@@ -38,14 +42,16 @@ const namedSubject = (word: Word | undefined, first: boolean) =>
 const isPredicate = (word: Word | undefined): word is Word =>
   word !== undefined && !word.capital && (isPastVerb(word.key) || isSayingVerb(word.key))
 
-/** «говорю я», «я спрашиваю»; «стал продолжать», «начал рассуждать». */
-function hasSayingPhrase(words: readonly Word[]): boolean {
-  return words.some((word, i) => {
+/** «говорю я», «я спрашиваю». */
+const narratorSays = (words: readonly Word[]) =>
+  words.some((word, i) => {
     const beside = [words[i - 1], words[i + 1]].filter(other => other !== undefined)
-    if (isSayingOfNarrator(word.key)) return beside.some(isFirstPersonPronoun)
-    return isSayingInfinitive(word.key) && words.slice(Math.max(0, i - 3), i).some(isPredicate)
+    return isSayingOfNarrator(word.key) && beside.some(isFirstPersonPronoun)
   })
-}
+
+/** «стал продолжать», «начал рассуждать». */
+const beginsToSay = (words: readonly Word[]) =>
+  words.some((word, i) => isSayingInfinitive(word.key) && words.slice(Math.max(0, i - 3), i).some(isPredicate))
 
 /** «он снял», «и он ловко снял», «Иван усмехнулся»: a third-person subject with its verb within two words. */
 function hasSubjectAndVerb(words: readonly Word[]): boolean {
@@ -81,7 +87,7 @@ const leaveRules: readonly BorderRule[] = [
   },
   {
     name: 'narrator-says',
-    decide: ({ after }) => (!after[0].capital && hasSayingPhrase(after.slice(0, 2)) ? 'border' : undefined),
+    decide: ({ after }) => (!after[0].capital && narratorSays(after.slice(0, 3)) ? 'border' : undefined),
   },
   {
     name: 'asks-or-exclaims',
@@ -110,7 +116,7 @@ const leaveRules: readonly BorderRule[] = [
   {
     name: 'begins-to-say',
     decide: ({ after, clause }) =>
-      !after[0].capital && hasSayingPhrase(after.slice(0, Math.min(clause, 7))) ? 'border' : undefined,
+      !after[0].capital && beginsToSay(after.slice(0, Math.min(clause, 7))) ? 'border' : undefined,
   },
   {
     name: 'saying-verb-near',
@@ -158,8 +164,8 @@ const returnRules: readonly BorderRule[] = [
   { name: 'colon-then-dash', decide: ({ before }) => (before === ':' ? 'border' : undefined) },
   { name: 'no-stop-in-remark', decide: ({ before }) => (anyStop.test(before) ? undefined : 'inner') },
   {
-    name: 'remark-not-begun',
-    decide: ({ remark, inReply }) => (inReply && remark.sentences === 1 && !remark.predicate ? 'inner' : undefined),
+    name: 'remark-repeats-its-verb',
+    decide: ({ after, remark }) => (remark.verbs.includes(after[0].key) ? 'inner' : undefined),
   },
   {
     name: 'reply-resumes-in-sentence',
@@ -182,8 +188,7 @@ const returnRules: readonly BorderRule[] = [
       !inReply &&
       sentenceEnd.test(before) &&
       after[0].capital &&
-      (addresses(after) || /[!?]/u.test(afterEnds)) &&
-      !hasSubjectAndVerb(after)
+      (addresses(after) || (/[!?]/u.test(afterEnds) && !hasSubjectAndVerb(after)))
         ? 'border'
         : undefined,
   },

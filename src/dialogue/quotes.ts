@@ -69,16 +69,18 @@ const quoteRules: readonly QuoteRule[] = [
     },
   },
   {
-    name: 'sentence-of-its-own',
-    decide: quote => {
-      if (!quote.opensSentence || !startsLikeSentence(quote) || !closesSentence(quote)) return undefined
-      return quote.hasStop || quote.words.length > 3 || quote.words.some(isAddressWord) ? true : undefined
-    },
-  },
-  {
     name: 'next-reply-after-dash',
     decide: ({ before, inReply, hasStop, opensSentence }) =>
       /[—–―-]/u.test(before) && inReply && (hasStop || opensSentence) ? true : undefined,
+  },
+  {
+    name: 'sentence-of-its-own',
+    decide: quote => {
+      if (!quote.opensSentence || !startsLikeSentence(quote) || !closesSentence(quote)) return undefined
+      return quote.hasStop || quote.words.length > 3 || quote.words.some(isAddressWord) || quote.inReply
+        ? true
+        : undefined
+    },
   },
   {
     name: 'goes-on-after-remark',
@@ -88,10 +90,20 @@ const quoteRules: readonly QuoteRule[] = [
   {
     name: 'exclaimed-after-verb',
     decide: quote =>
-      /[!?…]/u.test(quote.innerEnd) && startsLikeSentence(quote) && saysBefore(quote.lead, 3) ? true : undefined,
+      /[!?…]/u.test(quote.innerEnd) &&
+      startsLikeSentence(quote) &&
+      saysBefore(
+        quote.lead.filter(word => !reading.test(word.key)),
+        3,
+      )
+        ? true
+        : undefined,
   },
   { name: 'title-or-irony', decide: () => false },
 ]
+
+/** «читал «Что делать?»»: what is read or written is a title. */
+const reading = /чита|писа|пева?[лтю]/u
 
 const isSubject = (word: Word | undefined) =>
   word === undefined || word.capital || isThirdPersonPronoun(word) || isFirstPersonPronoun(word)

@@ -20,57 +20,60 @@ export interface SpeakerOptions {
 
 /** Fills `speaker`, `basis` and `addressee`, the surest evidence first. */
 export function assignSpeakers(voices: readonly Voice[], options: SpeakerOptions): void {
-  readRemarks(voices, options)
+  readRemarks(voices, options, 'sure')
   const runs = listRuns(voices)
   const gender = (id: string) => options.people?.gender(id) ?? 'unknown'
   for (const run of runs) alternate(run, gender)
   for (const run of runs) answerVocatives(run, gender)
+  for (const run of runs) alternate(run, gender)
+  readRemarks(voices, options, 'likely')
   for (const run of runs) alternate(run, gender)
   guessFromBeats(voices, gender)
   for (const run of runs) alternate(run, gender)
   for (const run of runs) nameAddressees(run)
 }
 
-/** «сказал Иван», «она спросила», «Иван сказал:» before the reply. */
-function readRemarks(voices: readonly Voice[], { people, narrator }: SpeakerOptions): void {
+/**
+ * «сказал Иван», «она спросила», «Иван сказал:» before the reply. A pronoun is `sure` when one person of its gender is
+ * about; otherwise it waits until alternation has spoken, and the nearest is `likely`.
+ */
+function readRemarks(voices: readonly Voice[], { people, narrator }: SpeakerOptions, trust: 'sure' | 'likely'): void {
   const recent: string[] = [] // latest first
   const gender = (id: string) => people?.gender(id) ?? 'unknown'
   voices.forEach((voice, i) => {
     const previous = voices[i - 1]
-    const announced = previous && !previous.speaks && previous.evidence.announces ? previous.evidence : undefined
-    if (announced !== undefined && voice.speaks && voice.evidence.subject === undefined) {
-      settle(voice, announced, recent, gender, narrator, undefined)
-    } else if (voice.speaks) {
-      settle(
-        voice,
-        voice.evidence,
-        recent,
-        gender,
-        narrator,
-        previous?.speaks && !previous.evidence.narratesOn ? previous.speaker : undefined,
-      )
+    if (voice.speaks && voice.speaker === undefined) {
+      const announced = previous !== undefined && !previous.speaks && previous.evidence.announces
+      const evidence = voice.evidence.subject === undefined && announced ? previous.evidence : voice.evidence
+      const before = previous?.speaks && !previous.evidence.narratesOn ? previous.speaker : undefined
+      settle(voice, evidence, { recent, gender, narrator, before, trust })
     }
     for (const id of [...voice.evidence.named].reverse()) remember(recent, id)
     if (voice.speaker !== undefined) remember(recent, voice.speaker)
   })
 }
 
-function settle(
-  voice: Voice,
-  { subject, saying }: Evidence,
-  recent: readonly string[],
-  gender: (id: string) => Gender,
-  narrator: string | undefined,
-  before: string | undefined,
-): void {
+interface Surroundings {
+  /** People named or speaking so far in the scene, latest first. */
+  readonly recent: readonly string[]
+  readonly gender: (id: string) => Gender
+  readonly narrator: string | undefined
+  /** Speaker of the reply right before. */
+  readonly before: string | undefined
+  readonly trust: 'sure' | 'likely'
+}
+
+function settle(voice: Voice, { subject, saying }: Evidence, around: Surroundings): void {
+  const { recent, gender, narrator, before, trust } = around
   if (subject?.kind === 'person') [voice.speaker, voice.basis] = [subject.id, saying ? 'explicit' : 'guessed']
   if (subject?.kind === 'narrator' && narrator !== undefined) [voice.speaker, voice.basis] = [narrator, 'explicit']
   if (subject?.kind !== 'pronoun') return
   const alive = recent.filter(id => gender(id) === subject.gender && !voice.evidence.vocatives.includes(id))
   const others = alive.filter(id => id !== before)
-  const chosen = others[0] ?? (before === undefined || alive.length > 0 ? alive[0] : undefined)
-  if (chosen !== undefined)
-    [voice.speaker, voice.basis] = [chosen, others.length === 1 && saying ? 'explicit' : 'guessed']
+  const chosen = others[0] ?? alive[0]
+  if (chosen === undefined) return
+  if (others.length === 1 && saying) [voice.speaker, voice.basis] = [chosen, 'explicit']
+  else if (trust === 'likely') [voice.speaker, voice.basis] = [chosen, 'guessed']
 }
 
 function remember(recent: string[], id: string): void {
@@ -104,6 +107,7 @@ function alternate(run: readonly Voice[], gender: (id: string) => Gender): void 
       const between = !stranger || (pair !== undefined && run[i - step]?.speaker === near.speaker)
       const candidate = between ? (far?.speaker ?? pair?.find(id => id !== near.speaker)) : undefined
       if (candidate === undefined || candidate === near.speaker || !mayBe(voice, candidate, gender)) continue
+      if (callsAnother(run[i - 1], candidate)) continue
       const guessed = near.basis === 'guessed' || far?.basis === 'guessed' || stranger
       ;[voice.speaker, voice.basis] = [candidate, guessed ? 'guessed' : 'alternation']
     }
@@ -117,6 +121,10 @@ function mayBe({ evidence }: Voice, id: string, gender: (id: string) => Gender):
   const wanted = evidence.subject?.kind === 'pronoun' ? evidence.subject.gender : evidence.verbGender
   return wanted === 'unknown' || gender(id) === 'unknown' || gender(id) === wanted
 }
+
+/** The reply before calls by name somebody who is not the candidate. */
+const callsAnother = (previous: Voice | undefined, candidate: string) =>
+  previous !== undefined && previous.evidence.vocatives.length === 1 && previous.evidence.vocatives[0] !== candidate
 
 /** Whoever was called by name answers; and of two people in a run, the one not called is speaking. */
 function answerVocatives(run: readonly Voice[], gender: (id: string) => Gender): void {

@@ -13,7 +13,7 @@ import {
 } from './marks.js'
 import { decideQuote, type Quotation } from './quotes.js'
 import type { Segment } from './scene.js'
-import { isPastVerb, isSayingVerb, looksGerund, looksPresent } from './verbs.js'
+import { isSayingVerb, looksGerund } from './verbs.js'
 import { listWords, type Word } from './words.js'
 
 /** One decision of the splitter, for `explain`. */
@@ -179,7 +179,7 @@ function describeDash({ text, dashes }: Walk, mark: DashMark, here: Piece, end: 
     ...stretch,
     remark: {
       saying: remarkWords.some(word => isSayingVerb(word.key)),
-      predicate: remarkWords.some(word => isSayingVerb(word.key) || isPastVerb(word.key) || looksPresent(word.key)),
+      verbs: remarkWords.filter(word => isSayingVerb(word.key)).map(word => word.key),
       sentences: here.kind === 'author' ? sentenceEnds(remark, 0, remark.length).length + 1 : 0,
     },
     inReply,
@@ -247,7 +247,7 @@ function splitAuthor(text: string, piece: Piece, previous: Piece | undefined, ne
   if (interrupts) return cutSegment('remark', text, piece.start, piece.end)
   const ends = [...sentenceEnds(text, piece.start, piece.end), piece.end]
   const firstEnd = afterReply && continuesReply(text, piece) ? ends[0] : piece.start
-  const lead = next?.kind === 'speech' && /[:,—–-]\s*$/u.test(text.slice(piece.start, piece.end))
+  const lead = next?.kind === 'speech' && announcesReply(text.slice(piece.start, piece.end))
   const lastStart = lead ? Math.max(ends.at(-2) ?? piece.start, firstEnd) : piece.end
   return [
     ...cutSegment('remark', text, piece.start, firstEnd),
@@ -255,6 +255,14 @@ function splitAuthor(text: string, piece: Piece, previous: Piece | undefined, ne
     ...cutSegment('remark', text, lastStart, piece.end),
   ]
 }
+
+/** «Он сказал:», «Кто-то крикнул «…»». */
+const announcesReply = (text: string) =>
+  /[:,—–-]\s*$/u.test(text) ||
+  (!/[.!?…]\s*$/u.test(text) &&
+    listWords(text)
+      .slice(-3)
+      .some(word => isSayingVerb(word.key)))
 
 const continuesReply = (text: string, piece: Piece) =>
   piece.by === 'dash' || /^[\s\u00a0,.!?…;]*(?:[—–―‒-]|\p{Ll})/u.test(text.slice(piece.start, piece.end))
@@ -264,7 +272,9 @@ function cutSegment(kind: Segment['kind'], text: string, start: number, end: num
   const raw = text.slice(start, end)
   const front = (kind === 'speech' ? /^[\s\u00a0—–―‒]*/u : /^[\s\u00a0—–―‒\-,.;:!?…»”"“()]*/u).exec(raw)![0].length
   const back = (
-    kind === 'remark' && raw.trimStart().startsWith('(') ? /[\s\u00a0—–―‒.)]*$/u : /[\s\u00a0—–―‒]*$/u
+    kind === 'remark' && raw.trimStart().startsWith('(')
+      ? /[\s\u00a0—–―‒.)]*$/u
+      : /(?:[\s\u00a0—–―‒]|(?<=[\s,.!?…])-)*$/u
   ).exec(raw)![0].length
   if (front + back >= raw.length || !(kind === 'speech' ? /[\p{L}\p{N}!?…]|\.\./u : /[\p{L}\p{N}]/u).test(raw))
     return []
