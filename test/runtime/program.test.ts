@@ -126,6 +126,20 @@ describe.each(runtimeNames)('%s', name => {
     await program.close()
   })
 
+  it('gives the same numbers with little memory', async () => {
+    const x = g.input('x', [64, 64])
+    const y = g.softmax(g.matmul(x, x))
+    const [result] = gradients(g.reduceSum(g.mul(y, y)), [x])
+    const run = async (memory: 'fast' | 'small') => {
+      const program = await runtime.compile({ outputs: { result } }, { memory })
+      const found = allocate(result)
+      await program.run({ x: floats([64, 64], i => normalAt(3, 0, i)) }, { result: found })
+      await program.close()
+      return found.data
+    }
+    expect(await run('small')).toEqual(await run('fast'))
+  })
+
   it('passes on why it refuses a graph', async () => {
     const wrong = g.abs(g.greater(g.input('x', [2]), g.scalar(0)))
     await expect(runtime.compile({ outputs: { wrong } })).rejects.toThrow(
