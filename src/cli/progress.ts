@@ -19,6 +19,8 @@ export interface ProgressView {
 }
 
 const plainIntervalMs = 5000
+/** Work shorter than this leaves no plain line. */
+const quickMs = 2000
 
 /** Names of stages as people read them. */
 export const stageNames: Readonly<Record<string, Text>> = {
@@ -74,10 +76,9 @@ function createPlainLines({ lang, stream, now = Date.now }: ProgressOptions): Pr
   let last = 0
   const onProgress: OnProgress = progress => {
     const time = now()
-    const fresh = progress.stage !== stage
-    if (fresh) [stage, started] = [progress.stage, time]
+    if (progress.stage !== stage) [stage, started, last] = [progress.stage, time, time]
     const finished = progress.total !== undefined && progress.done >= progress.total
-    if (!fresh && !finished && time - last < plainIntervalMs) return
+    if (finished ? time - started < quickMs : time - last < plainIntervalMs) return
     last = time
     stream.write(plainLine(progress, time - started, lang) + '\n')
     if (finished) stage = ''

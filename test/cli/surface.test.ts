@@ -134,8 +134,7 @@ describe('progress', () => {
     })
     steps.forEach(view.onProgress)
     expect(text()).toMatchInlineSnapshot(`
-      "Training: 0/100 steps
-      Training: 10/100 steps, 1.7/s, 54 s left, loss 4.20
+      "Training: 10/100 steps, 1.7/s, 54 s left, loss 4.20
       Training: 100/100 steps, 1.7/s, loss 2.10
       "
     `)
