@@ -62,7 +62,6 @@ async function createSession(
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: memory === 'fast',
-      enableMemPattern: memory === 'fast',
       logSeverityLevel: 4, // errors are thrown, so they need not be printed too
     })
   } catch (cause) {
