@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js'
-import { checkAdapter, type Adapter } from './adapter.js'
+import { adapterNames, checkAdapter, type Adapter } from './adapter.js'
 import { architectures } from './architectures.js'
 import type { ConfigJson, ModelConfig } from './config.js'
 import { linearModules } from './weight-specs.js'
@@ -44,8 +44,9 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
   const rows = readRows(config, json.trainable_token_indices, path)
   const rank = json.r as number
   const alpha = json.lora_alpha as number
-  const modulesToSave = (json.modules_to_save as string[] | null | undefined) ?? []
-  const saved = savedModules(config, modulesToSave)
+  const { head } = architectures[config.modelType].names
+  const wanted = (json.modules_to_save as string[] | null | undefined) ?? []
+  const saved = savedModules(config, config.tied ? wanted.filter(module => module !== head) : wanted)
   checkTying(config, saved, json, path)
   const modules = readTargets(config, json.target_modules)
   const newTokenRows = [...new Set([...rows.values()].flat())]
@@ -55,6 +56,7 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
   checkLora(config, method)
   const { modelType, tied } = config
   const adapter = { method, modules, rows, saved, modelType, tied, weights: await readWeights(folder) }
+  if (tied) adapter.weights.delete(adapterNames.saved(`${head}.weight`))
   checkAdapter(model, adapter)
   return adapter
 }
@@ -70,9 +72,16 @@ export async function saveAdapter(
   { base = '' }: { base?: string } = {},
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
-  await writeSafetensors(join(folder, weightsFile), adapter.weights)
+  await writeSafetensors(join(folder, weightsFile), withTiedHead(adapter))
   const json = adapterConfig(adapter, base)
   await writeFileAtomic(join(folder, configFile), JSON.stringify(json, undefined, 2) + '\n')
+}
+
+/** PEFT repeats a saved embedding under the name of the head that is tied to it. */
+function withTiedHead({ modelType, tied, weights }: Adapter): Adapter['weights'] {
+  const { embedding, head } = architectures[modelType].names
+  const table = weights.get(adapterNames.saved(`${embedding}.weight`))
+  return tied && table ? new Map([...weights, [adapterNames.saved(`${head}.weight`), table]]) : weights
 }
 
 function adapterConfig({ method, modules, rows, saved, modelType, tied }: Adapter, base: string): ConfigJson {

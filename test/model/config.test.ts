@@ -112,6 +112,7 @@ test.each<[string, ConfigJson, string]>([
 })
 
 test('a window no shorter than the context hides nothing and is let through', () => {
-  const { attention_bias: _a, mlp_bias: _m, ...plain } = llama
+  const { attention_bias, mlp_bias, ...plain } = llama
+  expect([attention_bias, mlp_bias]).toEqual([true, true]) // keys that Mistral does not have
   expect(parseConfig({ ...plain, model_type: 'mistral', sliding_window: 600 }).maxPositions).toBe(600)
 })

@@ -18,6 +18,7 @@ test('the references named in the page are all here', () => {
     'llama-gqa-tied',
     'llama-rope-linear',
     'llama-rope3',
+    'lora-embedding',
     'lora-gpt2',
     'lora-gpt2-all',
     'lora-head',
