@@ -152,12 +152,15 @@ function splitRemark(reply: string): Reply {
     if (reply[at] === ')') depth++
     if (reply[at] === '(') depth--
     if (depth === 0) {
-      const fits = at > 1 && reply[at - 1] === ' '
-      return fits ? { text: reply.slice(0, at - 1), remark: reply.slice(at + 1, -1) } : { text: reply }
+      const [text, remark] = [reply.slice(0, at - 1), reply.slice(at + 1, -1)]
+      const fits = reply[at - 1] === ' ' && isTrimmed(text) && isTrimmed(remark)
+      return fits ? { text, remark } : { text: reply }
     }
   }
   return { text: reply }
 }
+
+const isTrimmed = (text: string) => text !== '' && text === text.trim()
 
 function splitBar(reply: string): Reply {
   const bar = reply.indexOf('|')

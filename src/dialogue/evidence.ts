@@ -24,6 +24,8 @@ export interface Evidence {
   readonly vocatives: readonly string[]
   /** People the author's words name, subjects first, each once. */
   readonly named: readonly string[]
+  /** Possible subjects the author names before the first words of the reply, latest first. */
+  readonly namedBefore: readonly string[]
   /** The author's words end with a colon after a verb of speech: the next paragraph is that person's reply. */
   readonly announces: boolean
   /** The paragraph is a reply from its first word on, as in an exchange. */
@@ -43,12 +45,17 @@ export function readEvidence(text: string, segments: readonly Segment[], people:
   const inAuthor = mentions.filter(mention =>
     author.some(({ start, end }) => mention.start >= start && mention.end <= end),
   )
+  const firstWord = segments.find(segment => segment.kind === 'speech')?.start ?? 0
   return {
     subject: told?.subject,
     saying: told?.saying ?? false,
     verbGender: told?.verbGender ?? clauses.find(clause => clause.verbGender !== 'unknown')?.verbGender ?? 'unknown',
     vocatives: findVocatives(text, segments, mentions),
     named: [...new Set([...inAuthor.filter(canBeSubject), ...inAuthor].map(mention => mention.id))],
+    namedBefore: inAuthor
+      .filter(mention => canBeSubject(mention) && mention.end <= firstWord)
+      .map(mention => mention.id)
+      .reverse(),
     announces: announced.length > 0,
     replies: segments[0]?.kind === 'speech' && (/^\s*[—–―-]/u.test(text) || author.length === remarks.length),
     narratesOn: segments.at(-1)?.kind === 'narration',
@@ -122,9 +129,7 @@ function subjectAfter(
   words: readonly Word[],
   candidates: readonly Candidate[],
 ): Subject | undefined {
-  const stops = [...text.slice(verb.end).matchAll(/[,.;:!?…—–]/gu)].map(match => verb.end + match.index)
-  const aside = words.some(word => word.start >= verb.end && word.end === stops[0] && isAside(word.key))
-  const limit = (aside ? stops[1] : stops[0]) ?? Infinity
+  const limit = clauseEnd(text, verb.end, words)
   const found = candidates.find(
     ({ start, end }) => start >= verb.end && end <= limit + 1 && wordsBetween(words, verb.end, start) <= 4,
   )
@@ -143,7 +148,18 @@ function subjectBefore(text: string, verb: Word, candidates: readonly Candidate[
   return sameSentence[0]?.subject
 }
 
-/** «сказал, наконец, Иван», «сказал немного помолчав, Иван»: what commas set off before the subject. */
+/** Where the clause behind a verb ends; «сказал, наконец, Иван» and «сказал немного помолчав, Иван» go on behind their commas. */
+function clauseEnd(text: string, from: number, words: readonly Word[]): number {
+  const found = text.slice(from).search(/[,.;:!?…—–]/u)
+  const stop = from + found
+  if (found < 0) return Infinity
+  if (text[stop] !== ',') return stop
+  const last = words.findLast(word => word.start >= from && word.end <= stop)
+  if (last !== undefined) return isAside(last.key) ? clauseEnd(text, stop + 1, words) : stop
+  const next = clauseEnd(text, stop + 1, words)
+  return next === stop + 1 || /[—–]/u.test(text[next] ?? '—') ? stop : next
+}
+
 const isAside = (key: string) => looksGerund(key) || key === 'наконец'
 
 const wordsBetween = (words: readonly Word[], from: number, to: number) =>

@@ -68,7 +68,9 @@ function settle(voice: Voice, { subject, saying }: Evidence, around: Surrounding
   if (subject?.kind === 'person') [voice.speaker, voice.basis] = [subject.id, saying ? 'explicit' : 'guessed']
   if (subject?.kind === 'narrator' && narrator !== undefined) [voice.speaker, voice.basis] = [narrator, 'explicit']
   if (subject?.kind !== 'pronoun') return
-  const alive = recent.filter(id => gender(id) === subject.gender && !voice.evidence.vocatives.includes(id))
+  const alive = [...new Set([...voice.evidence.namedBefore, ...recent])].filter(
+    id => gender(id) === subject.gender && !voice.evidence.vocatives.includes(id),
+  )
   const others = alive.filter(id => id !== before)
   const chosen = others[0] ?? alive[0]
   if (chosen === undefined) return
