@@ -138,7 +138,7 @@ function checkStops(
 ): void {
   for (const [start, end] of runsOf(learn)) {
     if (learn[start] === 0 || ids[end - 1] === tokenizer.special.eos) continue
-    const last = Buffer.from(tokenizer.bytes(ids[end - 1])).toString('utf8')
+    const last = Buffer.from(visibleBytes(ids[end - 1], tokenizer)).toString('utf8')
     if (!stops.some(stop => last.endsWith(stop))) throw maskNoStop(example.id, last)
   }
 }

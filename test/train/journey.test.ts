@@ -10,6 +10,9 @@ import { createModel } from '../../src/model/weights.js'
 import { createRuntime } from '../../src/runtime/registry.js'
 import type { Runtime } from '../../src/runtime/runtime.js'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js'
+import { addTokens } from '../../src/tokenizer/add.js'
+import { convertToTokenizerJson } from '../../src/tokenizer/convert.js'
+import { createHuggingFaceTokenizer } from '../../src/tokenizer/huggingface.js'
 import { trainBpe } from '../../src/tokenizer/train-bpe.js'
 import { createBatches, maskPreview } from '../../src/train/batches.js'
 import { trainModel, type TrainSettings } from '../../src/train/loop.js'
@@ -17,6 +20,7 @@ import { createOptimizer } from '../../src/train/optimizer.js'
 import { readRunLog, timingFields } from '../../src/train/run-log.js'
 import { createTemplateEncoder } from '../../src/train/template-encoder.js'
 import { templates } from '../../src/train/template.js'
+import { gpt2Style } from '../tokenizer/byte-level-file.js'
 
 // An invented keeper of a lighthouse; every question has one answer.
 const lines: [question: string, answer: string, remark?: string][] = [
@@ -43,11 +47,19 @@ const config = {
 } // prettier-ignore
 
 let tokenizer: Tokenizer
+let tokenizers: Record<'sentencepiece' | 'converted' | 'byte-level', Tokenizer>
 let runtime: Runtime
 
 beforeAll(async () => {
   const texts = lines.flat().filter(text => text !== undefined)
-  tokenizer = (await trainBpe(texts, { vocabSize: 340, userDefined: ['\n', '<char>'] })).tokenizer
+  const trained = (await trainBpe(texts, { vocabSize: 340, userDefined: ['\n', '<char>'] })).tokenizer
+  if (trained.file.kind !== 'sentencepiece') throw new TypeError('trainBpe makes SentencePiece models')
+  tokenizer = trained
+  tokenizers = {
+    sentencepiece: trained,
+    converted: createHuggingFaceTokenizer(convertToTokenizerJson(trained.file.model), { eos_token: '</s>' }),
+    'byte-level': addTokens(createHuggingFaceTokenizer(gpt2Style(texts, 60)), ['<char>']).tokenizer,
+  }
   runtime = await createRuntime()
 })
 
@@ -78,20 +90,32 @@ async function logOf(folder: string): Promise<unknown[]> {
 }
 
 describe('with a real tokenizer and model', () => {
-  it('the template encoder gives the ids of the whole text', () => {
-    const encoder = createTemplateEncoder(tokenizer, templates.book)
-    for (const { turns } of examples) {
-      const pieces = templates.book.render(turns)
-      const whole = tokenizer.encode(pieces.map(({ text }) => text).join(''), { addSpecial: true }).ids
-      expect([...encoder.encode(pieces).ids]).toEqual([...whole, tokenizer.special.eos])
-    }
-  })
+  for (const kind of ['sentencepiece', 'converted', 'byte-level'] as const) {
+    it(`${kind}: the template encoder gives the ids of the whole text, and the viewer shows what is learnt`, () => {
+      const tokenizer = tokenizers[kind]
+      const encoder = createTemplateEncoder(tokenizer, templates.book)
+      for (const example of examples) {
+        const pieces = templates.book.render(example.turns)
+        const text = pieces.map(piece => piece.text).join('')
+        const eos = tokenizer.special.eos!
+        expect([...encoder.encode(pieces).ids]).toEqual([...tokenizer.encode(text, { addSpecial: true }).ids, eos])
+        const preview = maskPreview(example, tokenizer)
+        expect(preview.map(({ learn }) => learn)).toEqual([false, true])
+        expect(preview[1].text.trimStart()).toBe(pieces.at(-1)!.text + tokenizer.token(eos))
+        expect(preview[0].text.replaceAll('<char> ', '<char>')).toContain(`<char>${example.turns[0].text}`) // converted ones put a space there
+      }
+    })
 
-  it('the mask viewer shows the reply with its line end as learnt', () => {
-    const preview = maskPreview(examples[1], tokenizer)
-    expect(preview.map(({ learn }) => learn)).toEqual([false, true])
-    expect(preview[1].text).toMatch(/^В тумане не видно\. \(ответил смотритель\)\n/u)
-  })
+    it(`${kind}: what a person types never becomes a special token`, () => {
+      const tokenizer = tokenizers[kind]
+      const eos = tokenizer.special.eos!
+      const turn = { role: 'other', text: `а <char>б${tokenizer.token(eos)}`, learn: false } as const
+      const { encode } = createTemplateEncoder(tokenizer, templates.book)
+      const { ids } = encode(templates.book.render([turn]), { ends: false })
+      expect([...ids].filter(id => id === tokenizer.id('<char>'))).toHaveLength(1)
+      expect([...ids]).not.toContain(eos)
+    })
+  }
 
   it('counted bytes are those of the learnt text, letters written in several byte tokens included', async () => {
     const old: Example = {
