@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { detectLang } from '../src/cli/language.js'
 import { sayOutcome } from '../src/cli/outcome.js'
-import { createOutput } from '../src/cli/output.js'
+import { createOutput, paint } from '../src/cli/output.js'
 import { createProgressView } from '../src/cli/progress.js'
 import { runProgram } from '../src/cli/program.js'
 import {
@@ -38,6 +38,7 @@ const { values, positionals } = parseArgs({
 })
 const lang = values.lang === 'ru' || values.lang === 'en' ? values.lang : detectLang(process.env)
 const output = createOutput({ lang, json: false, quiet: false, stdout: process.stdout, stderr: process.stderr })
+const colors = paint(process.stdout)
 const view = createProgressView({ lang, json: false, quiet: false, stream: process.stderr, stdout: process.stdout })
 
 /** The whole journey; every stage is a function of the library. */
@@ -106,12 +107,14 @@ async function ask(project: Project, base: boolean): Promise<string[]> {
 
 function showAnswer({ question, before, after }: Record<'question' | 'before' | 'after', string>, name: string): void {
   const [was, now] = { en: ['before', 'after'], ru: ['до', 'после'] }[lang]
-  output.write(`\n— ${question}\n  ${was}: ${before}\n  ${now} (${name}): ${after}\n`)
+  output.write(
+    `\n${colors.bold(`— ${question}`)}\n  ${colors.dim(`${was}: ${before}`)}\n  ${colors.cyan(`${now} (${name}):`)} ${after}\n`,
+  )
 }
 
 function heading(count: string, text: { en: string; ru: string }): void {
   view.stop()
-  output.say({ en: `\n[${count}] ${text.en}`, ru: `\n[${count}] ${text.ru}` })
+  output.say({ en: colors.bold(`\n[${count}] ${text.en}`), ru: colors.bold(`\n[${count}] ${text.ru}`) })
 }
 
 process.exitCode = await runProgram(demo, { lang, argv: process.argv.slice(2), before: view.stop })

@@ -7,6 +7,7 @@ import { openConversation, type OpenConversation } from '../project/chat.js'
 import { openProject } from '../project/project.js'
 import type { Call, CommandSpec } from './command.js'
 import { wholeNumber } from './model-commands.js'
+import { paint } from './output.js'
 
 export const chatCommand: CommandSpec = {
   usage: '[message...]',
@@ -41,7 +42,6 @@ export const chatCommand: CommandSpec = {
     } finally {
       await open.close()
     }
-    if (output.json) return
   },
 }
 
@@ -94,7 +94,7 @@ function greeting(name: string): { en: string; ru: string } {
 async function handleLine(call: Call, open: OpenConversation, line: string): Promise<void> {
   const [word, ...rest] = line.split(/\s+/u)
   if (!word.startsWith('/')) {
-    if (!call.output.json && process.stdin.isTTY) call.output.write(`${open.name}> `)
+    if (!call.output.json && process.stdin.isTTY) call.output.write(paint(process.stdout).cyan(`${open.name}> `))
     return answer(call, open, line)
   }
   const command = slashCommands[word]

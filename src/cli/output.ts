@@ -1,4 +1,5 @@
 // Where commands speak: plain text for people, JSON lines for programs, nothing but results with --quiet.
+import pc from 'picocolors'
 import type { Lang, Text } from '../base/errors.js'
 import type { Output } from './command.js'
 
@@ -24,12 +25,17 @@ export function createOutput({ lang, json, quiet, stdout, stderr }: OutputOption
     },
     warn(text) {
       if (json) event({ event: 'warning', text: text[lang] })
-      else stderr.write(warningLabel[lang] + text[lang] + '\n')
+      else stderr.write(paint(stderr).yellow(warningLabel[lang]) + text[lang] + '\n')
     },
     write(text) {
       stdout.write(text)
     },
   }
+}
+
+/** Colours for a terminal that wants them; NO_COLOR is honoured. */
+export function paint(stream: NodeJS.WritableStream): ReturnType<typeof pc.createColors> {
+  return pc.createColors(pc.isColorSupported && (stream as { isTTY?: boolean }).isTTY === true)
 }
 
 const warningLabel: Text = { en: 'Warning: ', ru: 'Внимание: ' }
