@@ -30,7 +30,7 @@ export const chatCommand: CommandSpec = {
     },
   ],
   async run(call: Call) {
-    const { args, options, folder, output } = call
+    const { args, options, folder } = call
     const project = await openProject(folder)
     const run = typeof options.name === 'string' ? options.name : undefined
     const seed = options.seed === undefined ? undefined : wholeNumber('--seed', options.seed, 1)
