@@ -3,12 +3,22 @@ import type { ConfigJson } from '../../src/model/config.js'
 import { createModel, type Model } from '../../src/model/weights.js'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js'
 import type { TrainSettings } from '../../src/train/loop.js'
-import type { AdamWSettings } from '../../src/train/update-rules.js'
+import type { OptimizerSettings } from '../../src/train/update-rules.js'
+
+/** What must stay the same when the command is run again; written once as run.json. */
+export interface RunPlan {
+  readonly steps: number
+  readonly learningRate: number
+  readonly batch: number
+  readonly seed: number
+  /** Where another run left off. */
+  readonly after?: { readonly checkpoint: string; readonly step: number }
+}
 
 /** Tokens of a block in training; the model's own limit is `max_position_embeddings`. */
 export const blockLength = 256
 
-export const optimizerSettings: AdamWSettings = { kind: 'adamw', beta1: 0.9, beta2: 0.98, weightDecay: 0.1 }
+export const optimizerSettings: OptimizerSettings = { kind: 'adamw', beta1: 0.9, beta2: 0.98, weightDecay: 0.1 }
 
 const warmupSteps = 100
 

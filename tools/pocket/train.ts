@@ -18,19 +18,9 @@ import type { BatchSource } from '../../src/train/batches.js'
 import { findCheckpoint, loadCheckpoint, type RunIdentity } from '../../src/train/checkpoint.js'
 import { trainModel } from '../../src/train/loop.js'
 import { createOptimizer, type Optimizer } from '../../src/train/optimizer.js'
-import { openTokenBlocks } from '../../src/train/token-blocks.js'
-import { blockLength, createPocketModel, optimizerSettings, runSettings } from './model.js'
+import { openJudgedBlocks, openTrainingBlocks } from './data.js'
+import { blockLength, createPocketModel, optimizerSettings, runSettings, type RunPlan } from './model.js'
 import { sampleTexts } from './samples.js'
-
-/** What must stay the same when the command is run again; written once as run.json. */
-interface RunPlan {
-  readonly steps: number
-  readonly learningRate: number
-  readonly batch: number
-  readonly seed: number
-  /** Where another run left off. */
-  readonly after?: { readonly checkpoint: string; readonly step: number }
-}
 
 interface Options {
   readonly data: string
@@ -54,7 +44,8 @@ async function main(): Promise<void> {
   const model = createPocketModel(tokenizer, seed)
   const known = await readPlan(options.run)
   const { batch } = known ?? options
-  const [source, heldOut] = await openData(options.data, batch, tokenizer)
+  const source = await openTrainingBlocks(options.data, batch, seed, tokenizer)
+  const heldOut = await openJudgedBlocks(join(options.data, 'heldout-slice.bin'), batch, tokenizer)
   const step = await createTrainingStep(model, { kind: 'full' }, { batch, length: blockLength, runtime })
   const plan = known ?? (await makePlan(options, step, source, runtime))
   await mkdir(options.run, { recursive: true })
@@ -161,16 +152,6 @@ function readOptions(): Options {
     batch: number(values.batch) ?? 8,
     after: values.after,
   }
-}
-
-function openData(folder: string, batch: number, tokenizer: Tokenizer): Promise<[BatchSource, BatchSource]> {
-  const known = new Map<number, number>(Object.values(tokenizer.special).map(id => [id, 0]))
-  const bytesOf = (id: number): number => known.get(id) ?? known.set(id, tokenizer.bytes(id).length).get(id)!
-  const shape = { batch, length: blockLength, bytes: bytesOf }
-  return Promise.all([
-    openTokenBlocks(join(folder, 'train.bin'), { ...shape, seed }),
-    openTokenBlocks(join(folder, 'heldout-slice.bin'), { ...shape, shuffle: false }),
-  ])
 }
 
 /** Steps given, or as many as fit into the minutes at the speed of a few measured steps. The weights do not move. */
