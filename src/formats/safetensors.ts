@@ -10,7 +10,7 @@ const dtypeBytes = {
   BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, U16: 2, I16: 2, F16: 2, BF16: 2, U32: 4, I32: 4, F32: 4, F64: 8, U64: 8, I64: 8,
 } as const // prettier-ignore
 
-export type SafetensorsDtype = keyof typeof dtypeBytes
+type SafetensorsDtype = keyof typeof dtypeBytes
 /** Element types that weights are written in. */
 export type FloatDtype = 'F32' | 'F16' | 'BF16'
 
@@ -22,7 +22,7 @@ export interface FloatValues {
 }
 
 /** Where a tensor lies; `begin` and `end` count bytes from the start of the file. */
-export interface TensorEntry {
+interface TensorEntry {
   readonly dtype: SafetensorsDtype
   readonly shape: readonly number[]
   readonly begin: number

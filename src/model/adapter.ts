@@ -66,7 +66,7 @@ export function createAdapter(model: Model, method: LoraMethod, seed: number): A
 }
 
 /** The tensors an adapter of this form has, with their values before training. */
-export function adapterSpecs(model: Model, adapter: Omit<Adapter, 'weights'>, seed = 0): AdapterSpec[] {
+function adapterSpecs(model: Model, adapter: Omit<Adapter, 'weights'>, seed = 0): AdapterSpec[] {
   const { config, weights } = model
   const { rank } = adapter.method
   return [

@@ -11,7 +11,7 @@ export interface Architecture {
 }
 
 /** Names of modules; inside a block they follow `block.<number>.`. A module's tensors end in `.weight` and `.bias`. */
-export interface WeightNames {
+interface WeightNames {
   readonly embedding: string
   readonly positions?: string
   readonly block: string

@@ -93,13 +93,13 @@ export async function createTrainingStep(model: Model, method: Method, options: 
 export async function runForward(
   model: Model,
   batch: Batch,
-  options: { runtime: Runtime; adapter?: Adapter },
+  options: { runtime: Runtime; adapter?: Adapter; threads?: number },
 ): Promise<Forward> {
   checkLength(model, batch.length)
   const parts = bindParts(model, options.adapter)
   const { lossSum, logits } = buildLoss(model, parts, batch.batch, batch.length)
   const graph: Graph = { outputs: { loss: lossSum, logits } }
-  const program = await options.runtime.compile(graph)
+  const program = await options.runtime.compile(graph, { threads: options.threads })
   const loss = new Float32Array(1)
   const values = new Float32Array(elementCount(logits.shape))
   const results = { loss: floats([], loss), logits: floats(logits.shape, values) }

@@ -3,10 +3,9 @@ import { mergeAdapter } from '../../src/model/adapter.js'
 import { createDecoder } from '../../src/model/decoder.js'
 import { runForward } from '../../src/model/train-step.js'
 import type { Model } from '../../src/model/weights.js'
-import { createRuntime } from '../../src/runtime/registry.js'
-import { families, relativeDifference, someIds, tinyAdapter, tinyBatch, tinyModel } from './tiny.js'
+import { families, relativeDifference, someIds, tinyAdapter, tinyBatch, tinyModel, tinyRuntime } from './tiny.js'
 
-const runtime = await createRuntime()
+const runtime = await tinyRuntime()
 
 /** Logits [T, V] of all ids at once, without a cache. */
 async function uncached(model: Model, ids: readonly number[]): Promise<Float32Array> {

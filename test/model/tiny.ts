@@ -4,6 +4,8 @@ import type { ConfigJson } from '../../src/model/config.js'
 import type { LoraMethod } from '../../src/model/method.js'
 import type { Batch } from '../../src/model/step.js'
 import { createModel, type Model } from '../../src/model/weights.js'
+import { createRuntime } from '../../src/runtime/registry.js'
+import type { Runtime } from '../../src/runtime/runtime.js'
 import { normalAt, streamOf } from '../../src/base/random.js'
 
 const llama = {
@@ -78,4 +80,10 @@ export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): 
     largest = Math.max(largest, Math.abs(a[i]))
   }
   return largest === 0 ? worst : worst / largest
+}
+
+/** Models this small gain nothing from a second thread, which would only spin. */
+export async function tinyRuntime(): Promise<Runtime> {
+  const runtime = await createRuntime()
+  return { ...runtime, compile: graph => runtime.compile(graph, { threads: 1 }) }
 }

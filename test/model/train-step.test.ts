@@ -4,10 +4,9 @@ import type { Method } from '../../src/model/method.js'
 import type { Batch } from '../../src/model/step.js'
 import { createTrainingStep, runForward } from '../../src/model/train-step.js'
 import type { Model } from '../../src/model/weights.js'
-import { createRuntime } from '../../src/runtime/registry.js'
-import { families, relativeDifference, someIds, tinyAdapter, tinyBatch, tinyModel } from './tiny.js'
+import { families, relativeDifference, someIds, tinyAdapter, tinyBatch, tinyModel, tinyRuntime } from './tiny.js'
 
-const runtime = await createRuntime()
+const runtime = await tinyRuntime()
 
 async function gradientsOf(model: Model, method: Method, batches: readonly Batch[], scale = 1) {
   const step = await createTrainingStep(model, method, { batch: batches[0].batch, length: batches[0].length, runtime })
