@@ -30,10 +30,8 @@ export function measureNames(folder: string): Section {
   const plain = rows.filter(({ deprel }) => deprel !== 'vocative')
   const given = measureGiven(plain)
   const found = measureFound(plain)
-  return {
-    measures: [...given.measures, ...found.measures, vocatives(rows)],
-    misses: [...given.misses, ...found.misses],
-  }
+  const sections = [given, found, measureVocatives(rows)]
+  return { measures: sections.flatMap(({ measures }) => measures), misses: sections.flatMap(({ misses }) => misses) }
 }
 
 function measureGiven(rows: readonly Row[]): Section {
@@ -111,20 +109,18 @@ function measureFound(rows: readonly Row[]): Section {
   }
 }
 
-function vocatives(rows: readonly Row[]): Section['measures'][number] {
+function measureVocatives(rows: readonly Row[]): Section {
   const calls = rows.filter(({ deprel }) => deprel === 'vocative')
-  const kept = calls.filter(row => {
+  const changed = calls.filter(row => {
     const register = makeRegister(row['lemma'], row['gender'], kinds[row['type']] ?? 'full')
-    return !editAt(
-      createRewriter({ register, mode: { kind: 'focus', me: 'x' }, anaphora: false }).rewrite(row['text']).edits,
-      row,
-    )
-  }).length
+    const rewriter = createRewriter({ register, mode: { kind: 'focus', me: 'x' }, anaphora: false })
+    return editAt(rewriter.rewrite(row['text']).edits, row)
+  })
+  const kept = calls.length - changed.length
+  const value = percent(kept, calls.length)
   return {
-    name: 'vocatives untouched',
-    value: percent(kept, calls.length),
-    unit: '%',
-    note: `${kept} of ${calls.length}`,
+    measures: [{ name: 'vocatives untouched', value, unit: '%', note: `${kept} of ${calls.length}` }],
+    misses: changed.map(row => ({ kind: 'vocatives', text: `${row['form']}: ${row['text']}` })),
   }
 }
 

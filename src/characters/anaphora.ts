@@ -44,6 +44,10 @@ export function findAnaphors(
     const own: Anaphor[] = []
     for (let i = 0; i < sentence.words.length; i++) {
       const group = sentence.groups.find(({ from }) => from === i)
+      if (group && inSpeech(sentence, sentence.words[i])) {
+        i = group.to - 1
+        continue
+      }
       if (group) {
         thread = followName(thread, group.id, group.target, genderOf(group.id), sentence.words[i])
         i = group.to - 1

@@ -74,17 +74,42 @@ const addressWords =
   /^(?:ты|тебя|тебе|тобой|тобою|вы|вас|вам|вами|твой|твоя|твоё|твое|твои|твоего|твоей|твоих|ваш|ваша|ваше|ваши|вашего|вашей|вашу|твою|здравствуй|здравствуйте|прощай|прощайте|спасибо|привет|эй|ах|ох|о|ну|добрый|доброе|милый|милая|дорогой|дорогая)$/iu
 
 /** «Вася, иди сюда», «Здравствуй, Маша!»: a nominative cut off by commas, near an imperative or a second person. */
-const vocative: NameRule = ({ words }, { from, to, cases: own }) => {
+const vocative: NameRule = (sentence, { from, to, cases: own }) => {
+  const { words } = sentence
   if (!own.has('nomn')) return undefined
   const before = words[skipEndearment(words, from) - 1]
   const after = words[to]
-  const cutLeft = !before || before.kind === 'punct' || /^(?:о|ах|эй|ну|а|и)$/iu.test(before.text)
+  const cutLeft =
+    !before ||
+    before.kind !== 'word' ||
+    /^[a-z]/iu.test(before.text) ||
+    after?.text === '!' ||
+    /^(?:о|ах|эй|ну|а|и)$/iu.test(before.text)
   if (!cutLeft || (after && after.kind !== 'punct')) return undefined
-  const whole = words.filter(({ kind }) => kind === 'word').length === to - from
-  if (whole && after && /[!?]/u.test(after.text)) return keep
-  const exclaims = after !== undefined && /^[,!?…]|^\.{2,}/u.test(after.text)
-  const comma = before?.text === ',' || exclaims
-  return comma && words.some((word, i) => (i < from || i >= to) && addresses(word)) ? keep : undefined
+  const rest = words.filter(({ kind }, i) => kind === 'word' && (i < from || i >= to))
+  if (!rest.length && after && /[!?]/u.test(after.text)) return keep
+  const others = sentence.groups.length
+  if (!cutsOff(before?.text, after?.text) || others > 2) return undefined
+  if (rest.some(addresses)) return keep
+  // Cut off on both sides and beside a verb that has its own subject, or with no verb at all: nobody else could be meant.
+  return before?.text === ',' && after && !rest.some(hasPastSubject) ? keep : undefined
+}
+
+/** A comma or an exclamation on one side at least; a handle or an emoji before the name does as well. */
+function cutsOff(before: string | undefined, after: string | undefined): boolean {
+  return before === ',' || (after !== undefined && /^[,!?…]|^\.{2,}/u.test(after))
+}
+
+/** A singular past or third-person verb could have the name as its subject. */
+function hasPastSubject({ parse }: TaggedWord): boolean {
+  return (
+    parse?.pos === 'VERB' &&
+    parse.number === 'sing' &&
+    parse.gender !== 'neut' &&
+    parse.person !== '1per' &&
+    parse.person !== '2per' &&
+    parse.mood !== 'impr'
+  )
 }
 
 /** «милая Маша», «брат Иван» */
@@ -107,18 +132,26 @@ const genitiveAttribute: NameRule = ({ words }, group) => {
   if (/^\p{Lu}/u.test(noun.text) && from > 1) return undefined
   if (own.has('accs') && !preferGenitive(words, group)) return undefined
   if (isCounted(noun) || words[to]?.text.toLowerCase() === 'и') return undefined
+  if (!noun.parse.known && /^\p{Lu}/u.test(noun.text)) return undefined
   return { kind: 'possessive', noun: from - 1, from: phraseStart(words, from - 1) }
 }
 
-/** Between genitive and accusative the tagger decides. */
+/** People who are somebody's: «увидел брата Горюнова» is Goryunov's brother, «увидел мельника Горюнова» is Goryunov. */
+const relational =
+  /^(?:брат|сестра|сын|дочь|муж|жена|отец|мать|друг|подруга|враг|слуга|служитель|приятель|товарищ|дядя|т[её]тка|сосед|соседка|начальник|хозяин|барин|невеста|жених|внук|внучка|племянник|двойник|гость|ученик|человек|камердинер|лакей|кучер|возница|вдова|тень)$/u
+
+/** After an object there is no second one: «нашёл шапку Горюнова». Otherwise the tagger decides. */
 function preferGenitive(words: readonly TaggedWord[], { from, to }: Group): boolean {
+  const noun = words[from - 1].parse
+  if (noun?.case === 'accs' && noun.animate && !relational.test(noun.lemma)) return false
+  if (noun?.case === 'accs' && words[phraseStart(words, from - 1) - 1]?.parse?.pos === 'VERB') return true
   for (let i = from; i < to; i++) if (words[i].parse?.case) return words[i].parse?.case === 'gent'
   return false
 }
 
 /** Measures, and nouns that work as prepositions, take «меня». */
 function isCounted({ text }: TaggedWord): boolean {
-  return /^(?:вместо|насчёт|насчет|посредством|вроде|ради|помимо|сторону|отношении|счёт|счет|случае|благодаря|навстречу|вслед)$/iu.test(
+  return /^(?:вместо|насчёт|насчет|посредством|вроде|ради|помимо|сторону|отношении|счёт|счет|случае|благодаря|навстречу|вслед|года|году|год|часов|часа|рублей|раз|раза)$/iu.test(
     text,
   )
 }
@@ -144,7 +177,9 @@ const afterPreposition: NameRule = ({ words }, { from, cases: own }) => {
   const possible = governed.filter(c => own.has(c))
   const [only] = possible
   if (!only) return undefined
-  return { kind: 'pronoun', case: possible.length === 1 ? only : (taggedCase(words, from, possible) ?? only) }
+  // A form with all six cases does not decline, and then the preposition's usual case is the best guess.
+  const chosen = own.size < 6 && possible.length > 1 ? taggedCase(words, from, possible) : undefined
+  return { kind: 'pronoun', case: chosen ?? only }
 }
 
 /** Adjectives may stand between: «к бедному Голядкину». */

@@ -251,7 +251,8 @@ function editPronoun(
   const pronoun = personalPronoun(person, grammarCase)
   const head = appositionStart(sentence, group, grammarCase)
   if (head < group.from) {
-    const phrase = sentence.text.slice(words[head].start, words[group.from - 1].end)
+    const last = /^\p{Ll}/u.test(words[group.from].text) ? group.from : group.from - 1
+    const phrase = sentence.text.slice(words[head].start, words[last].end)
     const lowered =
       matchPlace(sentence, head, pronoun) === pronoun ? phrase : phrase.charAt(0).toLowerCase() + phrase.slice(1)
     const closed = words[group.to] === undefined || words[group.to].kind === 'punct' ? '' : ','
@@ -273,8 +274,15 @@ function editPreposition(sentence: Sentence, at: number, pronoun: string, work: 
   pushEdit(work, sentence, at, at + 1, prepositionBefore(word.text, pronoun), 'preposition-before-pronoun')
 }
 
-/** «титулярный советник Голядкин»: a common noun in the same case before the name; it follows the pronoun between commas. */
+/**
+ * «титулярный советник Голядкин»: a common noun in the same case before the name follows the pronoun between commas;
+ * a title with an adjective, «бедный господин Голядкин», is such a noun too.
+ */
 function appositionStart({ words }: Sentence, { from, cases }: Group, grammarCase: Case): number {
+  if (/^\p{Ll}/u.test(words[from].text) && words[from].parse?.pos === 'NOUN') {
+    const start = phraseStart(words, from)
+    return start < from ? start : from
+  }
   const noun = words[from - 1]
   if (noun?.kind !== 'word' || noun.parse?.pos !== 'NOUN' || noun.parse.case !== grammarCase || !noun.parse.animate)
     return from

@@ -2,7 +2,9 @@
 import { splitSentences } from '../language/sentences.js'
 import { tagWords, type TaggedWord } from '../language/tagger.js'
 import type { PronounPerson } from '../language/pronouns.js'
-import { splitWords } from '../language/words.js'
+import { nameForm, type FormInfo } from '../language/features.js'
+import { parseWord } from '../language/morphology.js'
+import { splitWords, type Token } from '../language/words.js'
 import { findMentions, type Mention, type NameIndex } from './lookup.js'
 
 /** A mention in the sentence, widened to the words that belong to the name. */
@@ -35,11 +37,29 @@ export function readSentences(
     const mentions = findMentions(plain, index)
     if (!wanted(mentions, slice)) continue
     const tokens = plain.map(token => ({ ...token, start: token.start + start, end: token.end + start }))
-    const words = tagWords(tokens)
+    const words = tagWords(tokens, nameForms(tokens, mentions, index))
     const groups = mentions.map(mention => ({ ...widen(words, mention), target: targetOf(mention.id) }))
     sentences.push({ text, words, groups: dropCovered(groups), speech })
   }
   return sentences
+}
+
+/** The paradigms of the register know a name's cases better than a dictionary that guesses from endings. */
+function nameForms(tokens: readonly Token[], mentions: readonly Mention[], index: NameIndex): Map<number, FormInfo> {
+  const forms = new Map<number, FormInfo>()
+  for (const { id, from, to, cases } of mentions) {
+    const gender = index.genders.get(id)
+    if (gender !== 'm' && gender !== 'f') continue
+    for (let i = from; i < to; i++) {
+      if (!/^\p{Lu}/u.test(tokens[i].text)) continue
+      const known = parseWord(tokens[i].text).find(
+        ({ name }) => name === 'Name' || name === 'Surn' || name === 'Patr',
+      )?.name
+      const name = known === 'Surn' || known === 'Patr' ? known : 'Name'
+      forms.set(i, nameForm(tokens[i].text, cases, gender === 'f' ? 'femn' : 'masc', name))
+    }
+  }
+  return forms
 }
 
 /** «Наташа Ростова» where only «Наташа» is known: name words that follow in the same case belong to the name. */

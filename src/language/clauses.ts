@@ -1,4 +1,6 @@
 // Tagged sentence → pieces between commas and conjunctions, and for each third-person verb the subject it belongs to.
+import { readFileSync } from 'node:fs'
+import { assetPath } from '../base/package.js'
 import { isThirdSingular } from './verbs.js'
 import type { TaggedWord } from './tagger.js'
 
@@ -46,6 +48,7 @@ function separates(sign: string): boolean {
 
 function linkOfSign(sign: string, next: TaggedWord | undefined): Clause['link'] {
   if (/^[:.!?…]/u.test(sign)) return 'break'
+  if (sign === ',' && /^(?:или|либо|ни)$/iu.test(next?.text ?? '')) return 'and'
   if (sign === ',') return next && coordinating.has(next.text.toLowerCase()) ? 'comma-and' : 'comma'
   return /^[-–—]/u.test(sign) ? 'comma' : 'comma'
 }
@@ -93,12 +96,20 @@ export interface Subject {
   readonly mine: boolean
 }
 
-/** Verbs that more often than not have nobody as their subject. */
-const impersonal = new Set(
-  'казаться хотеться следовать приходиться прийтись удаваться удаться думаться бывать случаться случиться хватать хватить светать темнеть говориться предстоять надлежать подобать оказываться оказаться значить вериться мочься спаться житься тошнить знобить недоставать получаться получиться явствовать требоваться потребоваться понадобиться состояться произойти происходить рябить значиться стоить делаться находиться зависеть касаться'.split(
-    ' ',
-  ),
-)
+/** Verbs that often have nobody as their subject though they know я as well. */
+const impersonal =
+  'казаться хотеться следовать приходиться удаваться думаться бывать хватать хватить темнеть оказываться оказаться значить вериться мочься спаться житься тошнить знобить недоставать получаться рябить значиться стоить делаться находиться зависеть касаться'
+
+let things: ReadonlySet<string> | undefined
+
+/** With assets/russian/thing-verbs.txt: verbs that hardly ever have a person as their subject. */
+function isThingVerb(lemma: string): boolean {
+  things ??= new Set([
+    ...impersonal.split(' '),
+    ...readFileSync(assetPath('russian', 'thing-verbs.txt'), 'utf8').split('\n'),
+  ])
+  return things.has(lemma)
+}
 
 /** Parentheses that look like verbs: «может быть», «кажется», «говорят». */
 function isParenthesis(words: readonly TaggedWord[], { from, to }: Clause): boolean {
@@ -261,8 +272,8 @@ function passVerbless(
 function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, verb: number): boolean {
   const { parse } = words[verb]
   if (parse?.gender === 'neut') return true
-  if (parse && impersonal.has(parse.lemma)) return true
   const beside = words.slice(from, to)
+  if (parse && isThingVerb(parse.lemma)) return !beside.some(({ parse: p }) => p?.pos === 'ADJF' && p.case === 'ablt')
   return (
     parse?.lemma === 'быть' &&
     beside.some(

@@ -1,7 +1,7 @@
 // A sentence of words and one candidate parse → hashed features for the tagger's perceptron.
 import type { Token } from './words.js'
 import { isCapitalised, wordKey } from './words.js'
-import { parseWord, type Parse } from './morphology.js'
+import { parseWord, type Case, type Parse } from './morphology.js'
 
 /** What a word form brings into features, computed once per form. */
 export interface FormInfo {
@@ -64,8 +64,11 @@ export function readForm(token: Pick<Token, 'kind' | 'text'>): FormInfo {
 }
 
 function readWordForm(text: string): FormInfo {
+  return formOf(text, parseWord(text))
+}
+
+function formOf(text: string, parses: readonly Parse[]): FormInfo {
   const key = wordKey(text)
-  const parses = parseWord(text)
   const top = parses.reduce((best, parse) => Math.max(best, parse.score), 0)
   const labels = parses.map((parse, i) => readLabel(parse, i, top))
   const ambiguity = hashText([...new Set(parses.map(({ pos, case: c = '' }) => pos + c))].sort().join(' '))
@@ -80,6 +83,35 @@ function readWordForm(text: string): FormInfo {
     suffix3: hashText('3' + key.slice(-3)),
   }
 }
+
+/** A name whose possible cases and gender are known from its paradigm. */
+export function nameForm(
+  text: string,
+  cases: Iterable<Case>,
+  gender: 'masc' | 'femn',
+  name: 'Name' | 'Surn' | 'Patr',
+): FormInfo {
+  const parses = [...cases].map((grammarCase): Parse => ({
+    form: text.toLowerCase(),
+    lemma: text.toLowerCase(),
+    pos: 'NOUN',
+    case: grammarCase,
+    number: 'sing',
+    gender,
+    animate: true,
+    name,
+    fixed: false,
+    pronominal: false,
+    known: true,
+    score: 1,
+    tag: `NOUN,anim,${gender},${name} sing,${grammarCase}`,
+    source: undeclined,
+  }))
+  return formOf(text, parses)
+}
+
+/** Stands for the dictionary's parse where a paradigm of ours was used. */
+const undeclined: Parse['source'] = { tag: {}, score: 1, parser: 'Name', normalize: () => false, inflect: () => false }
 
 function signForm(text: string): FormInfo {
   const word = hashText(text)
@@ -124,8 +156,11 @@ export interface TagState {
   clause: number
 }
 
-export function startState(tokens: readonly Pick<Token, 'kind' | 'text'>[]): TagState {
-  const forms = tokens.map(readForm)
+export function startState(
+  tokens: readonly Pick<Token, 'kind' | 'text'>[],
+  names?: ReadonlyMap<number, FormInfo>,
+): TagState {
+  const forms = tokens.map((token, i) => names?.get(i) ?? readForm(token))
   const capitals = tokens.map(({ text }) => isCapitalised(text))
   return { forms, capitals, chosen: new Array<Label | undefined>(tokens.length), preposition: 0, clause: 0 }
 }

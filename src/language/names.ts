@@ -42,8 +42,14 @@ function declinePart(part: string, kind: NameKind, gender: 'm' | 'f', later: boo
   if (byDictionary) return byDictionary
   const table = gender === 'f' ? petrovich.female : petrovich.male
   const kinds = kind === 'patronymic' ? table.middle : kind === 'surname' ? table.last : table.first
-  const form = (c: Case): string => (c === 'nomn' ? part : kinds[caseNames[c]](part))
+  const fixed = isUndeclined(part, gender)
+  const form = (c: Case): string => (c === 'nomn' || fixed ? part : kinds[caseNames[c]](part))
   return Object.fromEntries(cases.map(c => [c, form(c)])) as unknown as CaseForms
+}
+
+/** Women's names on a consonant («Флоренс») and names on о, е, и, у, ю, э («Хью») do not change. */
+function isUndeclined(part: string, gender: 'm' | 'f'): boolean {
+  return /[оеиуюэё]$/u.test(part) || (gender === 'f' && /[бвгджзйклмнпрстфхцчшщ]$/u.test(part))
 }
 
 const grammemeOf: { readonly [K in NameKind]: string } = {

@@ -14,6 +14,8 @@ interface Boundary {
   readonly left: string
   /** The word before `left`, or ''. */
   readonly beforeLeft: string
+  /** `left` is the first word of the text or follows a full stop. */
+  readonly opens: boolean
   readonly delimiter: string
   /** The first word or sign after the white space. */
   readonly right: string
@@ -55,7 +57,7 @@ const pairAbbreviation = ({ left, beforeLeft, right, delimiter }: Boundary): Ver
   const inside = `${left} ${right.replace('.', '')}`.toLowerCase()
   if (pairAbbreviations.has(inside)) return 'join'
   const closed = `${beforeLeft} ${left}`.toLowerCase()
-  return pairAbbreviations.has(closed) && !/^\p{Lu}/u.test(right) ? 'join' : undefined
+  return pairAbbreviations.has(closed) ? (/^\p{Lu}/u.test(right) ? 'split' : 'join') : undefined
 }
 
 /** «5 руб. Иванову»: an amount goes on when a small letter or number follows; a capital letter begins a sentence. */
@@ -67,8 +69,8 @@ const amount = ({ left, beforeLeft, right, delimiter }: Boundary): Verdict =>
     ? 'join'
     : undefined
 
-const listNumber = ({ left, beforeLeft, delimiter }: Boundary): Verdict =>
-  delimiter === '.' && beforeLeft === '' && /^(?:\d{1,3}|[IVX]+)$/u.test(left) ? 'join' : undefined
+const listNumber = ({ left, opens, delimiter }: Boundary): Verdict =>
+  delimiter === '.' && opens && /^(?:\d{1,3}|[IVX]+)$/u.test(left) ? 'join' : undefined
 
 const otherwise = (): Verdict => 'split'
 
@@ -79,8 +81,8 @@ const boundaryRules: readonly (readonly [string, BoundaryRule])[] = [
   ['dash-remark', dashRemark],
   ['delimiter-right', delimiterRight],
   ['initial', initial],
-  ['head-abbreviation', headAbbreviation],
   ['pair-abbreviation', pairAbbreviation],
+  ['head-abbreviation', headAbbreviation],
   ['amount', amount],
   ['list-number', listNumber],
   ['otherwise', otherwise],
@@ -124,7 +126,10 @@ function readBoundary(text: string, at: number, delimiter: string): Boundary {
   const space = /^\s*/u.exec(after)?.[0] ?? ''
   const right = /^(?:[-–—]+\s*)?(?:[\p{L}\p{M}\d]+\.?|\S)/u.exec(after.slice(space.length))?.[0] ?? ''
   const isBreak = delimiter.startsWith('\n')
-  return { left, beforeLeft, delimiter: isBreak ? '' : delimiter, right, space: isBreak ? '\n\n' : space }
+  const opens =
+    !headAbbreviations.has(beforeLeft.toLowerCase()) &&
+    /(?:^|[.!?…\n])\s*$/u.test(before.slice(0, before.length - left.length))
+  return { left, beforeLeft, opens, delimiter: isBreak ? '' : delimiter, right, space: isBreak ? '\n\n' : space }
 }
 
 function addSpan(spans: SentenceSpan[], text: string, from: number, to: number): void {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { assetPath } from '../base/package.js'
 import {
+  type FormInfo,
   advanceState,
   mixHash,
   startState,
@@ -74,9 +75,13 @@ export interface TaggedWord extends Token {
   readonly parses: readonly Parse[]
 }
 
-/** @param tokens one sentence, offsets are kept */
-export function tagWords(tokens: readonly Token[], weights: Float32Array | Int8Array = shippedWeights()): TaggedWord[] {
-  const state = startState(tokens)
+/**
+ * @param tokens one sentence, offsets are kept
+ * @param names by token index: readings a caller knows better than the dictionary (a name's cases from its paradigm)
+ */
+export function tagWords(tokens: readonly Token[], names: ReadonlyMap<number, FormInfo> = noNames): TaggedWord[] {
+  const weights = shippedWeights()
+  const state = startState(tokens, names)
   return tokens.map((token, i) => {
     const { parses, labels } = state.forms[i]
     const index = choose(state, i, weights)
@@ -84,3 +89,5 @@ export function tagWords(tokens: readonly Token[], weights: Float32Array | Int8A
     return { ...token, parse: parses[index], parses }
   })
 }
+
+const noNames: ReadonlyMap<number, FormInfo> = new Map()

@@ -1,0 +1,49 @@
+// A folder of prose (*.txt) → assets/russian/thing-verbs.txt: reflexive verbs whose present subject is hardly ever я or ты.
+// node dist/tools/count-verbs.js FOLDER [--out assets/russian/thing-verbs.txt]
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseWord } from '../src/language/morphology.js'
+
+interface Count {
+  third: number
+  own: number
+}
+
+/** Counts present and future singular forms of one file: third person against first and second. */
+function countFile(path: string, counts: Map<string, Count>): void {
+  const forms = new Map<string, number>()
+  for (const [word] of readFileSync(path, 'utf8').matchAll(/\p{L}+/gu)) {
+    const key = word.toLowerCase()
+    forms.set(key, (forms.get(key) ?? 0) + 1)
+  }
+  for (const [form, times] of forms) {
+    const parses = parseWord(form)
+    const [parse] = parses
+    if (!parse?.known || parse.pos !== 'VERB' || parse.number !== 'sing' || parse.person === undefined) continue
+    if (parses.some(other => other.pos !== 'VERB')) continue
+    const count = counts.get(parse.lemma) ?? { third: 0, own: 0 }
+    if (parse.person === '3per') count.third += times
+    else count.own += times
+    counts.set(parse.lemma, count)
+  }
+}
+
+/** Reflexive verbs alone: others share too many forms with other words to be counted by form. */
+function isRare(lemma: string, { third, own }: Count): boolean {
+  return /ся$/u.test(lemma) && third >= 5 && own * 25 <= third
+}
+
+function main(folder: string, out: string): void {
+  const counts = new Map<string, Count>()
+  const files = readdirSync(folder)
+    .filter(name => name.endsWith('.txt'))
+    .sort()
+  for (const file of files) countFile(join(folder, file), counts)
+  const rare = [...counts].filter(([lemma, count]) => isRare(lemma, count)).map(([lemma]) => lemma)
+  const head = `# Reflexive verbs whose singular present or future form has я or ты as its subject in at most one case of 25.\n# Counted by tools/count-verbs.ts in ${files.length} public-domain books of Russian prose; counts only, no text. CC0.\n`
+  writeFileSync(out, head + rare.sort().join('\n') + '\n')
+  console.log(`${rare.length} of ${counts.size} verbs`)
+}
+
+const at = process.argv.indexOf('--out')
+main(process.argv[2], at < 0 ? join('assets', 'russian', 'thing-verbs.txt') : process.argv[at + 1])
