@@ -10,7 +10,7 @@ import type { Example, ExampleCopy, ExampleTurn } from './example.js'
 import { makeTurns, type PlacedTurn } from './turns.js'
 
 /** Why an example is not in the dataset. */
-export type ExampleDropReason = 'too-short' | 'blacklist' | 'same-as-original' | 'duplicate' | 'no-own-reply'
+type ExampleDropReason = 'too-short' | 'blacklist' | 'same-as-original' | 'duplicate' | 'no-own-reply'
 
 /** What the builder needs of `characters/`: whose names become я or ты in one text. */
 export interface Rewriter {
@@ -23,7 +23,7 @@ export interface Rewriter {
   }
 }
 
-export interface BuildOptions {
+interface BuildOptions {
   /** `own`: only the character's replies are learnt; `all`: everything, as TiMe does. Default `own`. */
   readonly learn?: 'own' | 'all'
   /** Default 1500 UTF-16 units of text and remarks; a single longer turn stays whole. */

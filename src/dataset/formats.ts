@@ -9,9 +9,9 @@ import type { Example, ExampleTurn } from './example.js'
 export type FormatName = 'time' | 'timeRaw' | 'alpaca' | 'messages'
 
 /** Why a format leaves out a turn, a row or an example. */
-export type FormatDropReason = 'empty' | 'prompt-too-long' | 'duplicate' | 'blacklist'
+type FormatDropReason = 'empty' | 'prompt-too-long' | 'duplicate' | 'blacklist'
 
-export interface Written {
+interface Written {
   readonly text: string
   readonly report: StageReport
   readonly drops: readonly Drop<FormatDropReason>[]

@@ -22,7 +22,7 @@ export interface TurnOptions {
 }
 
 /** Name of a speaker nobody knows. */
-export const unknownSpeaker = 'unknown'
+const unknownSpeaker = 'unknown'
 
 export function makeTurns(scene: Scene, document: Document, options: TurnOptions): PlacedTurn[] {
   return scene.turns.flatMap(turn => {

@@ -12,12 +12,16 @@ export interface Dash {
   readonly after: readonly Word[]
   /** What ends that stretch: a sentence mark, a dash or ''. */
   readonly afterEnds: string
+  /** The stretch ends at another dash. */
+  readonly framed: boolean
   /** Length of the first clause of `after`, in words: up to the first comma or colon. */
   readonly clause: number
   /** Author's words since the last border: whether a verb of speech was among them, and how many sentences they hold. */
   readonly remark: {
     readonly saying: boolean
     readonly sentences: number
+    /** The remark begins like a sentence of its own. */
+    readonly capital: boolean
     readonly verbs: readonly string[]
   }
   /** Whether a dash may bring the reply back: the author's words interrupt one that a dash opened. */
@@ -108,8 +112,8 @@ const leaveRules: readonly BorderRule[] = [
   {
     name: 'verb-then-subject',
     decide: ({ after, clause }) => {
-      if (after[0].capital || !isPredicate(after[0])) return undefined
-      const near = after.slice(1, Math.min(clause, 5))
+      if (after[0].capital || !(looksPresent(after[0].key) || isPredicate(after[0]))) return undefined
+      const near = after.slice(1, Math.min(clause, isPredicate(after[0]) ? 5 : 2))
       return namedSubject(near[0], false) || near.some(word => word.capital) ? 'border' : undefined
     },
   },
@@ -117,6 +121,12 @@ const leaveRules: readonly BorderRule[] = [
     name: 'begins-to-say',
     decide: ({ after, clause }) =>
       !after[0].capital && beginsToSay(after.slice(0, Math.min(clause, 7))) ? 'border' : undefined,
+  },
+  {
+    // «, — полюбовалась попадья. —»: between two dashes a short clause that begins with its verb is the author's
+    name: 'clause-between-dashes',
+    decide: ({ after, clause, framed }) =>
+      framed && !after[0].capital && isPastVerb(after[0].key) && after.length > 1 && clause <= 6 ? 'border' : undefined,
   },
   {
     name: 'saying-verb-near',
@@ -170,7 +180,9 @@ const returnRules: readonly BorderRule[] = [
   {
     name: 'reply-resumes-in-sentence',
     decide: ({ before, remark, inReply }) =>
-      inReply && /[,;]/u.test(before) && (remark.sentences === 1 || remark.saying) ? 'border' : undefined,
+      inReply && /[,;]/u.test(before) && ((remark.sentences === 1 && !remark.capital) || remark.saying)
+        ? 'border'
+        : undefined,
   },
   {
     name: 'reply-resumes-after-sentence',
@@ -205,13 +217,16 @@ export function decideDash(dash: Dash): { readonly rule: string; readonly border
   return { rule: 'none', border: false }
 }
 
-/** «(Урядник усмехнулся.)» inside a reply: a parenthesis that tells of a third person, and does not speak to anybody. */
-export function isAuthorsAside(words: readonly Word[]): boolean {
+/** «(Урядник усмехнулся.)» between sentences of a reply, «(прибавил он)» anywhere: a parenthesis that tells of a third person, and does not speak to anybody. */
+export function isAuthorsAside(words: readonly Word[], afterSentence: boolean): boolean {
   if (words.length < 2 || addresses(words) || words.some(word => isFirstPersonPronoun(word) || isOwnVerb(word)))
     return false
-  const lower = { ...words[0], capital: false }
-  const told = isPredicate(lower) || isPredicate(words[1]) || hasSubjectAndVerb(words)
-  return told && (words[0].capital || isSayingVerb(words[0].key) || hasSubjectAndVerb(words))
+  if (isSayingVerb(words[0].key) || (isThirdPersonPronoun(words[0]) && isPredicate(words[1]))) return true
+  return (
+    afterSentence &&
+    words[0].capital &&
+    (isPredicate({ ...words[0], capital: false }) || isPredicate(words[1]) || hasSubjectAndVerb(words))
+  )
 }
 
 /** Names of all dash rules, for the test that each one decides. */

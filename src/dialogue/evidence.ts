@@ -6,7 +6,7 @@ import { listWords, type Word } from './words.js'
 export type Gender = 'm' | 'f' | 'unknown'
 
 /** Who the author's words say is speaking. */
-export type Subject =
+type Subject =
   | { readonly kind: 'person'; readonly id: string }
   | { readonly kind: 'pronoun'; readonly gender: Gender }
   | { readonly kind: 'narrator' }
@@ -196,6 +196,7 @@ function findVocatives(text: string, segments: readonly Segment[], mentions: rea
   const speech = segments.filter(segment => segment.kind === 'speech')
   const called = mentions.filter(mention => {
     const home = speech.find(({ start, end }) => mention.start >= start && mention.end <= end)
+    if (/-(?:то|таки|де)$/u.test(text.slice(mention.start, mention.end))) return false // «Голядкин-то…» is spoken of
     if (home === undefined || !(canBeSubject(mention) || mention.case === 'voct')) return false
     const before = text
       .slice(home.start, mention.start)

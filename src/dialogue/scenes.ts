@@ -7,7 +7,7 @@ import { assignSpeakers, type Voice } from './speakers.js'
 import { splitSpeech } from './speech.js'
 
 /** Why a block is in no scene. */
-export type SceneDropReason = 'heading' | 'separator' | 'note' | 'epigraph'
+type SceneDropReason = 'heading' | 'separator' | 'note' | 'epigraph'
 
 export interface SceneOptions {
   readonly people?: PeopleLookup

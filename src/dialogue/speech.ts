@@ -138,8 +138,9 @@ const steps: {
     place.piece = { kind: 'author', start: mark.end, end, by: 'quote' }
   },
   aside: (walk, mark, place, end) => {
-    if (place.piece.kind !== 'speech' || !isAuthorsAside(listWords(walk.text, mark.start, mark.end))) return
-    if (!/[.!?…]["»”]?$/u.test(walk.text.slice(place.piece.start, mark.start))) return
+    if (place.piece.kind !== 'speech') return
+    const afterSentence = /[.!?…]["»”]?$/u.test(walk.text.slice(place.piece.start, mark.start))
+    if (!isAuthorsAside(listWords(walk.text, mark.start, mark.end), afterSentence)) return
     walk.decisions.push({ at: mark.start, mark: 'aside', rule: 'parenthesis-of-the-author', verdict: 'border' })
     walk.pieces.push(
       { ...place.piece, end: mark.start },
@@ -180,6 +181,7 @@ function describeDash({ text, dashes }: Walk, mark: DashMark, here: Piece, end: 
     remark: {
       saying: remarkWords.some(word => isSayingVerb(word.key)),
       verbs: remarkWords.filter(word => isSayingVerb(word.key)).map(word => word.key),
+      capital: remarkWords[0]?.capital ?? false,
       sentences: here.kind === 'author' ? sentenceEnds(remark, 0, remark.length).length + 1 : 0,
     },
     inReply,
@@ -194,7 +196,8 @@ function readStretch(text: string, dashes: readonly DashMark[], start: number, e
   const stop = sentenceEnds(text, start, limit)[0] ?? limit
   const after = listWords(text, start, stop)
   const clause = firstClause(text, start, stop, after)
-  return { after, clause, afterEnds: lastCharacter(text.slice(start, stop).replace(/[\s»”"“)]+$/u, '')) }
+  const framed = dash !== undefined && stop === limit && limit === dash.start
+  return { after, clause, framed, afterEnds: lastCharacter(text.slice(start, stop).replace(/[\s»”"“)]+$/u, '')) }
 }
 
 /** Words up to the first comma or colon; a gerund in front belongs to the clause behind it («смеясь, продолжал Иван»). */

@@ -58,8 +58,14 @@ const notPast = new Set(
 
 /** «сказал», «спрашивает», «вздохнула»: a finite verb of speech, thought, sound or gesture. `key` as in `Word.key`. */
 export function isSayingVerb(key: string): boolean {
-  return sayingForms.has(key) || (!notSaying.has(key) && sayingFinite.test(key))
+  const known = judged.get(key)
+  if (known !== undefined) return known
+  const saying = sayingForms.has(key) || (!notSaying.has(key) && sayingFinite.test(key))
+  judged.set(key, saying)
+  return saying
 }
+// The pattern has some 400 roots; a book asks for the same few thousand words again and again.
+const judged = new Map<string, boolean>()
 
 /** «говорю», «спрашиваю»: the narrator's own verb; beside «я» it is a remark, alone it is part of a reply («так, говорю, бабушка»). */
 export function isSayingOfNarrator(key: string): boolean {
