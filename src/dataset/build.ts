@@ -54,7 +54,7 @@ export interface BuildInput {
 
 /**
  * Builds the examples of a book. Each scene is cut between turns to examples of at most `maxChars`, once per copy;
- * the last 5 % of the scenes (at least one of ten or more) are held out.
+ * the last scenes, 5 % of the examples, are held out (none of a book with fewer than ten scenes).
  * @throws AppError `no-such-person` when `focus` or `partner` is not in the register
  * @throws AppError `no-dialogue` when only replies are learnt and the book has none, `no-own-reply` when none is the character's
  */
@@ -154,11 +154,22 @@ function createJudge({ copies, options = {} }: BuildInput): (candidate: Candidat
   }
 }
 
-/** Marks the last scenes as held out; scenes, not examples, so that no scene is on both sides. */
+/**
+ * Marks the last scenes as held out: as many as hold 5 % of the examples, none where fewer than ten scenes are left.
+ * Scenes, not examples, so that no scene is on both sides; a further scene is not taken when that would pass 20 %.
+ */
 function splitOff(kept: readonly Candidate[]): Candidate[] {
-  const scenes = [...new Set(kept.map(candidate => candidate.scene))].sort((a, b) => a - b)
-  const count = scenes.length < 10 ? 0 : Math.max(1, Math.floor(scenes.length * 0.05))
-  const heldOut = new Set(count === 0 ? [] : scenes.slice(-count))
+  const sizes = new Map<number, number>()
+  for (const { scene } of kept) sizes.set(scene, (sizes.get(scene) ?? 0) + 1)
+  const heldOut = new Set<number>()
+  let count = 0
+  for (const [scene, size] of [...sizes].sort(([a], [b]) => b - a)) {
+    const enough =
+      sizes.size < 10 || (count > 0 && (count >= Math.floor(kept.length * 0.05) || count + size > kept.length * 0.2))
+    if (enough) break
+    heldOut.add(scene)
+    count += size
+  }
   return kept.map(candidate => ({ ...candidate, heldOut: heldOut.has(candidate.scene) }))
 }
 
