@@ -1,7 +1,8 @@
 // Turns what is known of a finished run into the model card.
 import type { ConfigJson } from '../../src/model/config.js'
 import type { Evaluation } from '../../src/train/bits-per-byte.js'
-import type { Baselines, CorpusFacts, RunFacts } from './facts.js'
+import type { Baselines, CorpusFacts, PhaseFacts, RunFacts } from './facts.js'
+import type { OptimizerChoice } from './model.js'
 
 export interface CardFacts {
   readonly facts: RunFacts
@@ -70,21 +71,33 @@ function isNovel(name: string): boolean {
 
 function training({ facts }: CardFacts): string {
   const steps = facts.phases.reduce((sum, phase) => sum + phase.steps, 0)
-  const phases = facts.phases.map(({ steps, rate, decays }) =>
-    decays ? `${steps} steps while it falls to 0` : `${steps} steps at ${rate} after a warm-up of 100`,
-  )
   return `## Training
 
 \`\`\`sh
-npm run pocket:train -- --data DATA --tokenizer TOKENIZER --run RUN --steps 10000 --threads 1    # stopped with Ctrl-C when the time was up
-npm run pocket:train -- --data DATA --tokenizer TOKENIZER --run LAST --after RUN --steps ${facts.phases.at(-1)!.steps} --threads 1
+${facts.phases.map(command).join('\n')}
 \`\`\`
 
-${thousands(steps)} steps of ${facts.batch} blocks of 256 tokens, ${thousands(facts.tokens)} tokens in ${Math.round(facts.seconds / 60)} minutes of steps on one busy core (${Math.round(facts.tokens / facts.seconds)} tokens a second). AdamW (0.9, 0.98), weight decay 0.1, clipping at 1, learning rate: ${phases.join(', then ')}; float32 throughout.
+${thousands(steps)} steps of ${facts.batch} blocks of 256 tokens: ${thousands(facts.tokens)} tokens in ${Math.round(facts.seconds / 60)} minutes of steps on one core of a busy machine (${Math.round(facts.tokens / facts.seconds)} tokens a second), float32 throughout. ${facts.phases.map(describePhase).join('; ')}. Clipping at 1, weight decay 0.1.
 
 | steps | tokens | bits per byte, a slice of the held-out books |
 |---:|---:|---:|
 ${curveRows(facts)}`
+}
+
+function command({ steps, rate, decays, optimizer }: PhaseFacts, i: number): string {
+  const after = i === 0 ? '' : ` --after RUN${i}`
+  const shape = `--optimizer ${optimizer} --rate ${rate}${decays ? ' --decay' : ''} --steps ${steps} --threads 1`
+  return `npm run pocket:train -- --data DATA --tokenizer TOKENIZER --run RUN${i + 1}${after} ${shape}`
+}
+
+const optimizerNames: { readonly [O in OptimizerChoice]: string } = {
+  adamw: 'AdamW (0.9, 0.98)',
+  muon: 'Muon (0.95) for the matrices of the layers and AdamW (0.9, 0.98) for the rest',
+}
+
+function describePhase({ steps, rate, warmupSteps, decays, optimizer }: PhaseFacts): string {
+  const course = decays ? `falling from ${rate} to 0` : `${rate} after a warm-up of ${warmupSteps}`
+  return `${thousands(steps)} steps with ${optimizerNames[optimizer]}, learning rate ${course}`
 }
 
 function curveRows({ curve }: RunFacts): string {

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path'
 import { readJson } from '../../src/base/files.js'
 import { readRunLog, type RunEvent } from '../../src/train/run-log.js'
-import type { RunPlan } from './model.js'
+import type { OptimizerChoice, RunPlan } from './model.js'
 import type { CorpusPart } from './token-file.js'
 
 export interface CurvePoint {
@@ -13,8 +13,16 @@ export interface CurvePoint {
   readonly learningRate: number
 }
 
+export interface PhaseFacts {
+  readonly steps: number
+  readonly rate: number
+  readonly warmupSteps: number
+  readonly decays: boolean
+  readonly optimizer: OptimizerChoice
+}
+
 export interface RunFacts {
-  readonly phases: readonly { readonly steps: number; readonly rate: number; readonly decays: boolean }[]
+  readonly phases: readonly PhaseFacts[]
   readonly batch: number
   readonly parameters: number
   /** Tokens trained on, repeats counted. */
@@ -81,7 +89,15 @@ function summarise(events: readonly RunEvent[], plan: RunPlan): RunFacts {
     return [{ step: event.step, tokens: tokensUpTo(event.step), bitsPerByte: event.bitsPerByte, learningRate }]
   })
   return {
-    phases: [{ steps: steps.at(-1)?.step ?? 0, rate: plan.learningRate, decays: plan.after !== undefined }],
+    phases: [
+      {
+        steps: steps.at(-1)?.step ?? 0,
+        rate: plan.learningRate,
+        warmupSteps: plan.warmupSteps,
+        decays: plan.phase === 'decay',
+        optimizer: plan.optimizer,
+      },
+    ],
     batch: plan.batch,
     parameters: events.find(event => event.event === 'start')?.parameters ?? 0,
     tokens: tokensUpTo(Infinity),

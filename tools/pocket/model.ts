@@ -1,12 +1,16 @@
 // The pocket model's configuration, and what its training run is made of.
 import type { ConfigJson } from '../../src/model/config.js'
 import { createModel, type Model } from '../../src/model/weights.js'
+import type { MuonSettings } from './muon.js'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js'
 import type { TrainSettings } from '../../src/train/loop.js'
 import type { OptimizerSettings } from '../../src/train/update-rules.js'
 
 /** What must stay the same when the command is run again; written once as run.json. */
 export interface RunPlan {
+  readonly phase: Phase
+  readonly optimizer: OptimizerChoice
+  readonly warmupSteps: number
   readonly steps: number
   readonly learningRate: number
   readonly batch: number
@@ -20,7 +24,7 @@ export const blockLength = 256
 
 export const optimizerSettings: OptimizerSettings = { kind: 'adamw', beta1: 0.9, beta2: 0.98, weightDecay: 0.1 }
 
-const warmupSteps = 100
+export const muonSettings: MuonSettings = { momentum: 0.95, weightDecay: 0.1 }
 
 /** A small LLaMA with tied embeddings. */
 export function createPocketModel({ size, special }: Tokenizer, seed: number): Model {
@@ -48,13 +52,13 @@ export function createPocketModel({ size, special }: Tokenizer, seed: number): M
   return createModel(json, seed)
 }
 
-/**
- * Two phases, because the speed of a shared machine cannot be foretold: `plateau` holds the rate after its warm-up until it
- * is stopped or its steps are done, `decay` goes on from there and lowers the rate to zero.
- */
+/** `plateau` holds the rate after its warm-up until it is stopped or its steps are done, `decay` lowers it to zero. The speed of a shared machine cannot be foretold, so the second begins when the time is nearly up. */
+export const optimizerChoices = ['adamw', 'muon'] as const
+export type OptimizerChoice = (typeof optimizerChoices)[number]
+
 export type Phase = 'plateau' | 'decay'
 
-export function runSettings(phase: Phase, steps: number, learningRate: number): TrainSettings {
+export function runSettings({ phase, steps, learningRate, warmupSteps }: RunPlan): TrainSettings {
   return {
     learningRate,
     ...(phase === 'plateau'

@@ -1,6 +1,6 @@
 // Trains the pocket model on token files with the product's own engine; the same command goes on where it was stopped.
-// npm run pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N]
-// With --after RUN it goes on from that run's last checkpoint and lets the learning rate fall to zero.
+// npm run pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon]
+// With --after RUN it goes on from that run's last checkpoint; with --decay the learning rate falls to zero.
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -8,6 +8,7 @@ import { AppError, asError } from '../../src/base/errors.js'
 import { exists, fileNotFound, readJson, writeFileAtomic } from '../../src/base/files.js'
 import { sha256File } from '../../src/base/hash.js'
 import type { Progress } from '../../src/base/progress.js'
+import type { Parameter } from '../../src/model/step.js'
 import type { Model } from '../../src/model/weights.js'
 import { createTrainingStep, type ModelStep } from '../../src/model/train-step.js'
 import { createRuntime } from '../../src/runtime/registry.js'
@@ -19,7 +20,17 @@ import { findCheckpoint, loadCheckpoint, type RunIdentity } from '../../src/trai
 import { trainModel } from '../../src/train/loop.js'
 import { createOptimizer, type Optimizer } from '../../src/train/optimizer.js'
 import { openJudgedBlocks, openTrainingBlocks } from './data.js'
-import { blockLength, createPocketModel, optimizerSettings, runSettings, type RunPlan } from './model.js'
+import {
+  blockLength,
+  createPocketModel,
+  muonSettings,
+  optimizerChoices,
+  optimizerSettings,
+  runSettings,
+  type OptimizerChoice,
+  type RunPlan,
+} from './model.js'
+import { createMuon, isInnerMatrix } from './muon.js'
 import { sampleTexts } from './samples.js'
 
 interface Options {
@@ -32,6 +43,8 @@ interface Options {
   readonly rate: number
   readonly batch: number
   readonly after?: string
+  readonly decay: boolean
+  readonly optimizer: OptimizerChoice
 }
 
 const seed = 20261122
@@ -50,7 +63,7 @@ async function main(): Promise<void> {
   const plan = known ?? (await makePlan(options, step, source, runtime))
   await mkdir(options.run, { recursive: true })
   await writeFileAtomic(planPath(options.run), JSON.stringify(plan, undefined, 2) + '\n')
-  const optimizer = await createOptimizer(optimizerSettings, step.parameters, runtime)
+  const optimizer = await makeOptimizer(plan.optimizer, step.parameters, runtime)
   if (plan.after) await continueFrom(plan.after.checkpoint, optimizer)
   const started = performance.now()
   const result = await trainModel({
@@ -58,10 +71,11 @@ async function main(): Promise<void> {
     optimizer,
     source: skipBatches(source, plan.after?.step ?? 0),
     heldOut,
-    settings: runSettings(plan.after ? 'decay' : 'plateau', plan.steps, plan.learningRate),
+    settings: runSettings(plan),
     folder: options.run,
     identity: {
       ...describeModel(model, runtime),
+      optimizer: plan.optimizer,
       tokenizer: await sha256File(join(options.tokenizer, 'tokenizer.model')),
     },
     hooks: { sample: sampler(model, tokenizer, runtime), onWarning: ({ en }) => console.log(en) },
@@ -82,13 +96,30 @@ async function readPlan(run: string): Promise<RunPlan | undefined> {
 }
 
 async function makePlan(options: Options, step: ModelStep, source: BatchSource, runtime: Runtime): Promise<RunPlan> {
-  const { batch, after } = options
+  const { batch, after, decay, optimizer } = options
   const steps = await chooseSteps(options, step, source, runtime)
-  if (after === undefined) return { steps, learningRate: options.rate, batch, seed }
+  const phase = decay ? 'decay' : 'plateau'
+  const plan = { phase, steps, learningRate: options.rate, optimizer, batch, seed } as const
+  if (after === undefined) return { ...plan, warmupSteps: 100 }
   const found = await findCheckpoint(join(after, 'checkpoints'))
   const before = await readPlan(after)
   if (!found || !before) throw fileNotFound(join(after, 'checkpoints'))
-  return { ...before, steps, after: { checkpoint: found.path, step: found.state.step } }
+  const read = found.state.step + (before.after?.step ?? 0)
+  return { ...plan, warmupSteps: 20, after: { checkpoint: found.path, step: read } }
+}
+
+async function makeOptimizer(
+  choice: OptimizerChoice,
+  parameters: readonly Parameter[],
+  runtime: Runtime,
+): Promise<Optimizer> {
+  if (choice === 'adamw') return createOptimizer(optimizerSettings, parameters, runtime)
+  const rest = await createOptimizer(
+    optimizerSettings,
+    parameters.filter(one => !isInnerMatrix(one)),
+    runtime,
+  )
+  return createMuon(muonSettings, parameters, rest, runtime)
 }
 
 /** Weights and moments of a checkpoint into the live buffers; the new run's own checkpoints replace them when it is resumed. */
@@ -136,6 +167,8 @@ function readOptions(): Options {
       rate: string,
       batch: string,
       after: string,
+      optimizer: string,
+      decay: { type: 'boolean', default: false },
     },
   })
   const { data, tokenizer, run } = values
@@ -151,7 +184,15 @@ function readOptions(): Options {
     rate: number(values.rate) ?? 2e-3,
     batch: number(values.batch) ?? 8,
     after: values.after,
+    decay: values.decay,
+    optimizer: readChoice(values.optimizer ?? 'adamw'),
   }
+}
+
+function readChoice(text: string): OptimizerChoice {
+  const choice = optimizerChoices.find(one => one === text)
+  if (choice === undefined) throw usage()
+  return choice
 }
 
 /** Steps given, or as many as fit into the minutes at the speed of a few measured steps. The weights do not move. */
@@ -193,10 +234,10 @@ function printProgress({ done, total, note }: Progress): void {
 function usage(): AppError {
   return new AppError('usage', {
     kind: 'usage',
-    what: { en: 'three folders are needed', ru: 'нужны три папки' },
+    what: { en: 'three folders and known options are needed', ru: 'нужны три папки и известные параметры' },
     fix: {
-      en: 'pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--after RUN]',
-      ru: 'pocket:train -- --data ДАННЫЕ --tokenizer ТОКЕНИЗАТОР --run ПРОГОН [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--after RUN]',
+      en: 'pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon] [--after RUN [--decay]]',
+      ru: 'pocket:train -- --data ДАННЫЕ --tokenizer ТОКЕНИЗАТОР --run ПРОГОН [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon] [--after RUN [--decay]]',
     },
   })
 }
