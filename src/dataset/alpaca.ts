@@ -68,11 +68,12 @@ function gatherContext(turns: readonly ExampleTurn[], room: number): string {
   let left = room
   for (const turn of turns.toReversed()) {
     const line = withRemark(turn)
+    if (line === '') continue
     if (line.length + 1 > left) break
     lines.unshift(line)
     left -= line.length + 1
   }
-  const latest = turns.at(-1)
+  const latest = turns.findLast(turn => turn.text !== '')
   if (lines.length > 0 || latest === undefined) return lines.join(' ')
   const tail = lastSentences(withRemark(latest), room)
   return tail.length <= room ? tail : ''

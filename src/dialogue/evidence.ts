@@ -90,8 +90,28 @@ function readClause(text: string, remark: Segment, mentions: readonly PersonMent
   if (verb === undefined) return { saying: false, verbGender: 'unknown' }
   const candidates = listCandidates(text, remark, words, mentions)
   const verbGender = genderOfPast(verb.key)
-  const subject = subjectAfter(text, verb, words, candidates) ?? subjectBefore(text, verb, candidates)
+  const inside = mentions.filter(({ start, end }) => start >= remark.start && end <= remark.end)
+  const subject =
+    voiceOf(text, verb, words, inside) ??
+    subjectAfter(text, verb, words, candidates) ??
+    subjectBefore(text, verb, candidates)
   return { subject, saying: isSayingVerb(verb.key), verbGender }
+}
+
+/** «раздался голос Андрея», «прозвучал ответ доктора»: whose voice it was stands last in that clause. */
+function voiceOf(
+  text: string,
+  verb: Word,
+  words: readonly Word[],
+  mentions: readonly PersonMention[],
+): Subject | undefined {
+  const voice = words.find(
+    word => word.start >= verb.end && /^(?:голос|голосок|ответ|крик|шепот|возглас)$/u.test(word.key),
+  )
+  if (voice === undefined || wordsBetween(words, verb.end, voice.start) > 2) return undefined
+  const limit = clauseEnd(text, voice.end, words)
+  const owner = mentions.findLast(({ start, end }) => start >= voice.end && end <= limit)
+  return owner === undefined ? { kind: 'stranger' } : { kind: 'person', id: owner.id }
 }
 
 function listCandidates(

@@ -76,7 +76,7 @@ describe.each(names)('format %s', name => {
         const written = write(pages.map(page => exampleOf(page))).text
         expect(write(read(written, 'file')).text).toBe(written)
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     )
   })
 })

@@ -27,6 +27,7 @@ const rows: [title: string, text: string, wanted: string[]][] = [
     '— Кто? — спросил Савва Тимофея.\n— Я, — ответил он.',
     ['savva explicit to timofey', 'timofey explicit to savva'],
   ],
+  ['whose voice it was', 'Дарья спала.\n— Пора! — раздался из сеней голос Тимофея.', ['timofey explicit']],
   ['somebody the register does not know', '— Тише, — сказал старик.', ['? unknown']],
   [
     'two people take turns',
