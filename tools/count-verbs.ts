@@ -30,7 +30,7 @@ function countFile(path: string, counts: Map<string, Count>): void {
 
 /** Reflexive verbs alone: others share too many forms with other words to be counted by form. */
 function isRare(lemma: string, { third, own }: Count): boolean {
-  return /ся$/u.test(lemma) && third >= 5 && own * 25 <= third
+  return /ся$/u.test(lemma) && third >= 8 && own * 60 <= third
 }
 
 function main(folder: string, out: string): void {
@@ -40,7 +40,7 @@ function main(folder: string, out: string): void {
     .sort()
   for (const file of files) countFile(join(folder, file), counts)
   const rare = [...counts].filter(([lemma, count]) => isRare(lemma, count)).map(([lemma]) => lemma)
-  const head = `# Reflexive verbs whose singular present or future form has я or ты as its subject in at most one case of 25.\n# Counted by tools/count-verbs.ts in ${files.length} public-domain books of Russian prose; counts only, no text. CC0.\n`
+  const head = `# Reflexive verbs whose singular present or future form has я or ты as its subject in at most one case of 60.\n# Counted by tools/count-verbs.ts in ${files.length} public-domain books of Russian prose; counts only, no text. CC0.\n`
   writeFileSync(out, head + rare.sort().join('\n') + '\n')
   console.log(`${rare.length} of ${counts.size} verbs`)
 }

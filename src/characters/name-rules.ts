@@ -131,7 +131,7 @@ const genitiveAttribute: NameRule = ({ words }, group) => {
     return undefined
   if (/^\p{Lu}/u.test(noun.text) && from > 1) return undefined
   if (own.has('accs') && !preferGenitive(words, group)) return undefined
-  if (isCounted(noun) || words[to]?.text.toLowerCase() === 'и') return undefined
+  if (noun.parse.name === 'Name' || isCounted(noun) || words[to]?.text.toLowerCase() === 'и') return undefined
   if (!noun.parse.known && /^\p{Lu}/u.test(noun.text)) return undefined
   return { kind: 'possessive', noun: from - 1, from: phraseStart(words, from - 1) }
 }
@@ -140,9 +140,24 @@ const genitiveAttribute: NameRule = ({ words }, group) => {
 const relational =
   /^(?:брат|сестра|сын|дочь|муж|жена|отец|мать|друг|подруга|враг|слуга|служитель|приятель|товарищ|дядя|т[её]тка|сосед|соседка|начальник|хозяин|барин|невеста|жених|внук|внучка|племянник|двойник|гость|ученик|человек|камердинер|лакей|кучер|возница|вдова|тень)$/u
 
+/** «один момент Горюнова заворожил»: a transitive verb close by that has no other object asks for one. */
+function isObjectOfVerb(words: readonly TaggedWord[], { from, to }: Group): boolean {
+  const at = words.slice(to, to + 3).findIndex(({ parse, kind }) => parse?.pos === 'VERB' || kind === 'punct')
+  const verb = at < 0 ? undefined : words[to + at]
+  if (verb?.parse?.pos !== 'VERB' || !verb.parse.transitive || verb.parse.number !== words[from - 1].parse?.number)
+    return false
+  for (const { kind, parse } of words.slice(to + at + 1, to + at + 5)) {
+    if (kind === 'punct') break
+    if (parse?.case === 'accs' || parse?.pos === 'INFN' || parse?.pos === 'PREP') return false
+  }
+  return true
+}
+
 /** After an object there is no second one: «нашёл шапку Горюнова». Otherwise the tagger decides. */
-function preferGenitive(words: readonly TaggedWord[], { from, to }: Group): boolean {
+function preferGenitive(words: readonly TaggedWord[], group: Group): boolean {
+  const { from, to } = group
   const noun = words[from - 1].parse
+  if (isObjectOfVerb(words, group)) return false
   if (noun?.case === 'accs' && noun.animate && !relational.test(noun.lemma)) return false
   if (noun?.case === 'accs' && words[phraseStart(words, from - 1) - 1]?.parse?.pos === 'VERB') return true
   for (let i = from; i < to; i++) if (words[i].parse?.case) return words[i].parse?.case === 'gent'

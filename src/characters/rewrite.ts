@@ -1,6 +1,6 @@
 // A paragraph and a choice of person → the same paragraph with that person as я (or ты), every change an edit with its rule.
 import { agreeVerb } from '../language/verbs.js'
-import { verbsOfSubject, type PersonWords } from '../language/clauses.js'
+import { thirdReading, verbsOfSubject, type PersonWords } from '../language/clauses.js'
 import { personalPronoun, possessivePronoun, prepositionBefore, type PronounPerson } from '../language/pronouns.js'
 import { prepositionCases } from '../language/prepositions.js'
 import { capitalise, wordKey } from '../language/words.js'
@@ -248,7 +248,8 @@ function editPronoun(
   rule: string,
 ): void {
   const { words } = sentence
-  const pronoun = personalPronoun(person, grammarCase)
+  const particle = /-(?:то|с|ка|де|таки)$/u.exec(words[group.to - 1].text)?.[0] ?? ''
+  const pronoun = personalPronoun(person, grammarCase) + particle
   const head = appositionStart(sentence, group, grammarCase)
   if (head < group.from) {
     const last = /^\p{Ll}/u.test(words[group.from].text) ? group.from : group.from - 1
@@ -314,9 +315,10 @@ function editPossessive(
 function editVerbs(sentence: Sentence, own: PersonWords, person: PronounPerson, work: Work): void {
   if (!own.subjects.size) return
   for (const verb of verbsOfSubject(sentence.words, own)) {
-    const { parse, text, start } = sentence.words[verb]
+    const { text, start } = sentence.words[verb]
+    const reading = thirdReading(sentence.words[verb])
     if (sentence.speech.some(([from, to]) => start >= from && start < to)) continue
-    const agreed = parse && agreeVerb(text, parse, person)
+    const agreed = reading && agreeVerb(text, reading, person)
     if (agreed) pushEdit(work, sentence, verb, verb + 1, agreed, 'verb-agreement')
   }
 }

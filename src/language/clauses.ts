@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { assetPath } from '../base/package.js'
 import { isThirdSingular } from './verbs.js'
+import type { Parse } from './morphology.js'
 import type { TaggedWord } from './tagger.js'
 
 /** A stretch of a sentence, `[from, to)` in word indices, that holds at most one predicate group. */
@@ -15,10 +16,12 @@ export interface Clause {
 
 const coordinating = new Set(['и', 'а', 'но', 'или', 'либо', 'да', 'зато', 'однако', 'же', 'то'])
 const subordinating = new Set(
-  'причем причём что чтобы чтоб если когда пока покуда как хотя хоть будто словно точно ибо так поскольку едва лишь только чуть коли ежели раз где куда откуда зачем почему отчего чем нежели ли сколько какой какая какое какие насколько дабы кабы потому оттого прежде перед после'.split(
+  'причем причём что чтобы чтоб если когда пока покуда как хотя хоть будто словно точно ибо поскольку едва лишь чуть коли ежели раз где куда откуда зачем почему отчего чем нежели ли сколько какой какая какое какие насколько дабы кабы'.split(
     ' ',
   ),
 )
+/** They may stand before the word that opens a subordinate clause: «потому что», «после того как», «только если». */
+const openers = new Set('так потому оттого после прежде перед тем того только то'.split(' '))
 const relative =
   /^(?:котор(?:ый|ая|ое|ые|ого|ой|ую|ому|ым|ом|ых|ыми)|чей|чья|чьё|чье|кто|кого|кому|кем|ком|чего|чему|чем|чём)$/u
 
@@ -28,7 +31,8 @@ export function splitClauses(words: readonly TaggedWord[]): Clause[] {
   let from = 0
   let link: Clause['link'] = 'start'
   const close = (to: number, next: Clause['link']): void => {
-    if (to > from) clauses.push({ from, to, link: refineLink(words, from, link), verbs: finiteVerbs(words, from, to) })
+    if (to > from)
+      clauses.push({ from, to, link: refineLink(words.slice(0, to), from, link), verbs: finiteVerbs(words, from, to) })
     from = to
     link = next
   }
@@ -60,8 +64,9 @@ function refineLink(words: readonly TaggedWord[], from: number, link: Clause['li
   for (let i = from; i < Math.min(from + 3, words.length); i++) {
     const text = words[i].text.toLowerCase()
     if (relative.test(text)) return link === 'start' || link === 'break' ? 'start' : 'relative'
-    if (subordinating.has(text)) return link === 'start' && i === from && isQuestion(text) ? 'start' : 'subordinate'
-    const passes = words[i].parse?.pos === 'PREP' || words[i].parse?.pos === 'PRCL' || coordinating.has(text)
+    if (subordinating.has(text)) return link === 'start' && isQuestion(text) ? 'start' : 'subordinate'
+    const passes =
+      words[i].parse?.pos === 'PREP' || words[i].parse?.pos === 'PRCL' || coordinating.has(text) || openers.has(text)
     if (!passes && words[i].kind === 'word') return link
   }
   return link
@@ -98,7 +103,10 @@ export interface Subject {
 
 /** Verbs that often have nobody as their subject though they know я as well. */
 const impersonal =
-  'казаться хотеться следовать приходиться удаваться думаться бывать хватать хватить темнеть оказываться оказаться значить вериться мочься спаться житься тошнить знобить недоставать получаться рябить значиться стоить делаться находиться зависеть касаться'
+  'казаться хотеться следовать приходиться прийтись удаваться думаться бывать хватать хватить темнеть оказываться оказаться значить вериться мочься спаться житься тошнить знобить недоставать получаться рябить значиться стоить делаться находиться зависеть касаться'
+
+/** «кажется усталым» is said of a person, «кажется» alone of nobody. */
+const seeming = /^(?:казаться|оказаться|оказываться)$/u
 
 let things: ReadonlySet<string> | undefined
 
@@ -189,6 +197,7 @@ function enterClause(state: SubjectState, clause: Clause, words: readonly Tagged
   if (link === 'break') {
     state.levels.length = 1
     state.pending = []
+    state.below = 'none'
     if (/^(?:\.|…)/u.test(words[from - 1]?.text ?? '')) state.levels[0].holder = 'none'
   } else if (link !== 'and' && state.levels.length > 1 && (top(state).done || link === 'comma-and')) state.levels.pop()
   const level = top(state)
@@ -219,7 +228,7 @@ function readVerbs(
     const { parse } = words[verb]
     if (own) moveTo(state, own.mine ? 'mine' : 'other')
     else if (hasObject || isImpersonalUse(words, clause, verb) || parse?.number === 'plur') continue
-    if (!parse || !isThirdSingular(parse) || isMaybe(words, verb)) continue
+    if (!thirdReading(words[verb]) || isMaybe(words, verb)) continue
     if (top(state).holder === 'mine') state.found.push(verb)
     else if (top(state).holder === 'none') state.pending.push(verb)
   }
@@ -229,6 +238,14 @@ function readVerbs(
 function rangeHas(indices: ReadonlySet<number>, { from, to }: Clause): boolean {
   for (let i = from; i < to; i++) if (indices.has(i)) return true
   return false
+}
+
+/** The word's reading as a third person singular: the dictionary decides person and tense where the tagger took another verb. */
+export function thirdReading({ parse, parses, text }: TaggedWord): Parse | undefined {
+  if (parse?.pos !== 'VERB') return undefined
+  const reflexive = /с[яь]$/iu.test(text)
+  const fits = (one: Parse): boolean => isThirdSingular(one) && /с[яь]$/u.test(one.lemma) === reflexive
+  return fits(parse) ? parse : parses.find(fits)
 }
 
 /** «может быть» without commas. */
@@ -273,7 +290,8 @@ function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, ver
   const { parse } = words[verb]
   if (parse?.gender === 'neut') return true
   const beside = words.slice(from, to)
-  if (parse && isThingVerb(parse.lemma)) return !beside.some(({ parse: p }) => p?.pos === 'ADJF' && p.case === 'ablt')
+  if (parse && isThingVerb(parse.lemma))
+    return !(seeming.test(parse.lemma) && beside.some(({ parse: p }) => p?.case === 'ablt'))
   return (
     parse?.lemma === 'быть' &&
     beside.some(
@@ -294,13 +312,14 @@ function subjectsOf(words: readonly TaggedWord[], { from, to }: Clause, person: 
 }
 
 const pronounSubject =
-  /^(?:который|которая|которое|кто|это|оно|он|она|никто|ничто|кто-то|что-то|кто-нибудь|нечто|некто|тот|та|всякий|каждый|иной)$/iu
+  /^(?:который|которая|которое|кто|это|оно|он|она|никто|ничто|(?:кто|что)-(?:то|нибудь|либо)|нечто|некто|тот|та|всякий|каждый|иной)$/iu
 
 function isSubject(words: readonly TaggedWord[], i: number): boolean {
   const { parse, text } = words[i]
   if (!parse || words[i - 1]?.parse?.pos === 'PREP') return false
   if (pronounSubject.test(text)) return standsAlone(words, i)
-  if (isForeignName(words, i)) return true
+  if (isForeignName(words, i) || isQuantity(words, i)) return true
+  if (/^(?:весть|знает)$/iu.test(words[i + 1]?.text ?? '') && /^(?:бог|черт|чёрт|господь)$/iu.test(text)) return false
   if (parse.case !== 'nomn' || parse.number === undefined) return false
   if (text.toLowerCase() === 'что') return false
   return parse.pos === 'NPRO' || parse.pos === 'NOUN'
@@ -320,7 +339,18 @@ function standsAlone(words: readonly TaggedWord[], i: number): boolean {
 function isForeignName(words: readonly TaggedWord[], i: number): boolean {
   const { text, parses, parse } = words[i]
   if (i === 0 || words[i - 1].kind !== 'word' || !/^\p{Lu}\p{Ll}/u.test(text) || parse?.pos === 'VERB') return false
-  return parses.some(p => p.case === 'nomn' && p.number === 'sing' && (p.name === 'Name' || p.name === 'Surn'))
+  const unknown = !parses.some(({ known }) => known)
+  if (unknown && (!parses.length || parse?.case === undefined)) return true
+  return parses.some(
+    p => p.case === 'nomn' && p.number === 'sing' && (unknown || p.name === 'Name' || p.name === 'Surn'),
+  )
+}
+
+/** «найдётся очень мало лиц», «участвует более тысячи»: a measure with a genitive is a subject. */
+function isQuantity(words: readonly TaggedWord[], i: number): boolean {
+  if (!/^(?:мало|много|немало|немного|несколько|столько|более|менее|больше|меньше)$/iu.test(words[i].text)) return false
+  const next = words[i + 1]
+  return next?.kind === 'number' || next?.parse?.case === 'gent'
 }
 
 /**
@@ -328,9 +358,7 @@ function isForeignName(words: readonly TaggedWord[], i: number): boolean {
  * accusative, because such a noun beside a subject is an object; after a transitive verb it is an object anyway.
  */
 function nearestSubject(words: readonly TaggedWord[], subjects: readonly Subject[], verb: number): Subject | undefined {
-  const fitting = subjects.filter(
-    one => one.mine || (agrees(words[one.at], words[verb]) && !isObject(words, one.at, verb)),
-  )
+  const fitting = subjects.filter(one => one.mine || fitsVerb(words, one.at, verb))
   const me = fitting.find(({ mine }) => mine)
   if (!me)
     return fitting.reduce<Subject | undefined>(
@@ -348,14 +376,26 @@ function nearestSubject(words: readonly TaggedWord[], subjects: readonly Subject
   return rival ?? me
 }
 
+/** A noun behind another verb belongs to that one. */
+function fitsVerb(words: readonly TaggedWord[], noun: number, verb: number): boolean {
+  if (!agrees(words[noun], words[verb]) || isObject(words, noun, verb)) return false
+  return !words.slice(Math.min(noun, verb) + 1, Math.max(noun, verb)).some(({ parse }) => parse?.pos === 'VERB')
+}
+
 /** «вынет ключ», «делает это»: the form is an accusative too and follows a transitive verb. */
 function isObject(words: readonly TaggedWord[], noun: number, verb: number): boolean {
-  return noun > verb && words[verb].parse?.transitive === true && !isSure(words[noun])
+  if (isSure(words[noun])) return false
+  return isTime(words[noun]) || (noun > verb && words[verb].parse?.transitive === true)
+}
+
+/** «четвёртый день питается»: how long, not who. */
+function isTime({ parse }: TaggedWord): boolean {
+  return /^(?:день|час|год|месяц|вечер|раз|век|миг|ночь|утро|время|минута|неделя)$/u.test(parse?.lemma ?? '')
 }
 
 /** «Маша воин и разговаривает мечом»: what «и» cuts off is a predicate of its own. */
 function andBetween(words: readonly TaggedWord[], a: number, b: number): boolean {
-  return words.slice(Math.min(a, b), Math.max(a, b)).some(({ text }) => text.toLowerCase() === 'и')
+  return words.slice(Math.min(a, b), Math.max(a, b)).some(({ text }) => /^(?:и|но|а|да)$/iu.test(text))
 }
 
 function gap({ at }: Subject, verb: number): number {
