@@ -1,4 +1,5 @@
 // One paragraph split into segments → what it says about its speaker: subject of the verb of speech, vocatives, people named.
+import { findQuotes } from './marks.js'
 import type { PeopleLookup, PersonMention, Segment } from './scene.js'
 import { isPastVerb, isSayingGerund, isSayingVerb, looksGerund, looksPresent } from './verbs.js'
 import { listWords, type Word } from './words.js'
@@ -214,7 +215,11 @@ function genderOfPast(key: string): Gender {
 /** A name set off by commas or alone before a mark: «Иван, иди сюда», «Иди сюда, милый Иван!». */
 function findVocatives(text: string, segments: readonly Segment[], mentions: readonly PersonMention[]): string[] {
   const speech = segments.filter(segment => segment.kind === 'speech')
+  const quotes = findQuotes(text).filter(quote =>
+    speech.some(({ start, end }) => quote.start > start && quote.end <= end),
+  )
   const called = mentions.filter(mention => {
+    if (quotes.some(({ start, end }) => mention.start > start && mention.end < end)) return false // called in somebody else's words
     const home = speech.find(({ start, end }) => mention.start >= start && mention.end <= end)
     if (/-(?:то|таки|де)$/u.test(text.slice(mention.start, mention.end))) return false // «Голядкин-то…» is spoken of
     if (home === undefined || !(canBeSubject(mention) || mention.case === 'voct')) return false

@@ -135,7 +135,7 @@ function answerVocatives(run: readonly Voice[], gender: (id: string) => Gender):
     const called = run[i - 1]?.evidence.vocatives
     const known = [...new Set(run.flatMap(other => other.speaker ?? []))]
     const other = voice.evidence.vocatives.length === 1 ? known.filter(id => id !== voice.evidence.vocatives[0]) : []
-    const candidate = other.length === 1 ? other[0] : called?.length === 1 ? called[0] : undefined
+    const candidate = called?.length === 1 ? called[0] : other.length === 1 ? other[0] : undefined
     if (candidate === undefined || candidate === run[i - 1]?.speaker || !mayBe(voice, candidate, gender)) return
     ;[voice.speaker, voice.basis] = [candidate, 'vocative']
   })

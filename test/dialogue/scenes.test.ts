@@ -50,6 +50,11 @@ const rows: [title: string, text: string, wanted: string[]][] = [
     '— Да, — сказал Савва.\n— Савва, иди сюда.\n— Иду.',
     ['savva explicit', '? unknown to savva', 'savva vocative'],
   ],
+  [
+    'a name called inside quoted words calls nobody',
+    '— Он мне: «Дарья, иди!» Я и пошла.\n— Ну?',
+    ['? unknown', '? unknown'],
+  ],
   ['a gesture beside the reply', '— Да. — Савва отвернулся.', ['savva guessed']],
   ['a paragraph that names one person stands before', 'Тимофей вошёл в избу.\n— Здорово живёте!', ['timofey guessed']],
   [
