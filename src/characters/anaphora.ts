@@ -39,7 +39,7 @@ export function findAnaphors(
   const found = new Map<Sentence, Anaphor[]>()
   let thread: Thread | undefined
   for (const sentence of sentences) {
-    if (thread && ++thread.age > 2) thread = undefined
+    if (!sentence.follows || (thread && ++thread.age > 2)) thread = undefined
     if (thread) thread.subjectHere = false
     const own: Anaphor[] = []
     for (let i = 0; i < sentence.words.length; i++) {

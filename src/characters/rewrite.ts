@@ -55,14 +55,15 @@ export function createRewriter({ register, mode, dictionary, anaphora = true }: 
   const index = indexNames(register)
   const targets = readTargets(register, mode)
   const targetOf = (id: string): PronounPerson | undefined => targets.get(id)
+  const pronouns = thirdPerson([...targets.keys()].map(id => index.genders.get(id) ?? 'unknown'))
   const genderOf = (id: string): Gender => index.genders.get(id) ?? 'unknown'
   const run = (text: string, speech: readonly (readonly [number, number])[]): { edits: Edit[]; kept: Trace[] } => {
     const work: Work = { edits: [], kept: [], dictionary }
     let seen = false
     const wanted = (mentions: readonly Mention[], sentence: string): boolean => {
       const named = mentions.some(({ id }) => targets.has(id))
-      seen ||= named
-      return named || (seen && anaphora && thirdPerson.test(sentence))
+      seen = named || (seen && anaphora && pronouns.test(sentence))
+      return seen
     }
     const sentences = readSentences(text, index, targetOf, speech, wanted)
     const anaphors = anaphora && mode.kind !== 'all' ? findAnaphors(sentences, genderOf) : noAnaphors
@@ -88,7 +89,14 @@ export function createRewriter({ register, mode, dictionary, anaphora = true }: 
   }
 }
 
-const thirdPerson = /(?<!\p{L})(?:он|его|ему|им|нём|нем|него|нему|ним|она|её|ее|ей|ею|ней|неё|нее|нею)(?!\p{L})/iu
+/** A sentence without these says nothing of the people rewritten. */
+function thirdPerson(genders: readonly Gender[]): RegExp {
+  const he = ['он', 'его', 'ему', 'им', 'нём', 'нем', 'него', 'нему', 'ним']
+  const she = ['она', 'её', 'ее', 'ей', 'ею', 'ней', 'неё', 'нее', 'нею']
+  const words = [...(genders.includes('m') ? he : []), ...(genders.includes('f') ? she : []), '\\u0000']
+  return new RegExp(`(?<!\\p{L})(?:${words.join('|')})(?!\\p{L})`, 'iu')
+}
+
 const noAnaphors: ReadonlyMap<Sentence, readonly Anaphor[]> = new Map()
 
 function readTargets(register: Register, mode: RewriteMode): ReadonlyMap<string, PronounPerson> {

@@ -20,6 +20,8 @@ export interface Sentence {
   readonly groups: readonly Group[]
   /** `[start, end)` stretches of direct speech in the text. */
   readonly speech: readonly (readonly [number, number])[]
+  /** The sentence before it was read too, so what it said of people is known. */
+  readonly follows: boolean
 }
 
 /** Sentences that hold a name to be rewritten are tagged; the others are not worth the time. */
@@ -31,15 +33,20 @@ export function readSentences(
   wanted: (mentions: readonly Mention[], sentence: string) => boolean,
 ): Sentence[] {
   const sentences: Sentence[] = []
+  let follows = false
   for (const { start, end } of splitSentences(text)) {
     const slice = text.slice(start, end)
     const plain = splitWords(slice)
     const mentions = findMentions(plain, index)
-    if (!wanted(mentions, slice)) continue
+    if (!wanted(mentions, slice)) {
+      follows = false
+      continue
+    }
     const tokens = plain.map(token => ({ ...token, start: token.start + start, end: token.end + start }))
     const words = tagWords(tokens, nameForms(tokens, mentions, index))
     const groups = mentions.map(mention => ({ ...widen(words, mention), target: targetOf(mention.id) }))
-    sentences.push({ text, words, groups: dropCovered(groups), speech })
+    sentences.push({ text, words, groups: dropCovered(groups), speech, follows })
+    follows = true
   }
   return sentences
 }

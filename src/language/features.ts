@@ -244,7 +244,8 @@ export function writeAgreement(state: TagState, i: number, label: Label, out: In
   const left = state.chosen[i - 1]?.agreement
   const own = label.agreement
   let bits = 0
-  if (left) bits = mixHash(hashText(left.pos), agreementBits(left, own))
+  const before = state.chosen[i - 1]
+  if (left && before) bits = mixHash(before.pos, agreementBits(left, own))
   out[n++] = mixHash(31, mixHash(bits, label.pos))
   const after = state.forms[i + 1]
   const best = after ? after.labels.reduce((most, next) => Math.max(most, agreementBits(next.agreement, own)), 0) : 9

@@ -86,7 +86,8 @@ export function tagWords(tokens: readonly Token[], names: ReadonlyMap<number, Fo
     const { parses, labels } = state.forms[i]
     const index = choose(state, i, weights)
     advanceState(state, i, labels[index])
-    return { ...token, parse: parses[index], parses }
+    const { kind, text, start, end } = token
+    return { kind, text, start, end, parse: parses[index], parses }
   })
 }
 
