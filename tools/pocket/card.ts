@@ -74,7 +74,12 @@ function training({ facts }: CardFacts): string {
   return `## Training
 
 \`\`\`sh
+node dist/tools/pocket/corpus.js NOVELS PLAYS.tsv - TEXT --held-out LIST
+node dist/tools/pocket-tokenizer.js TEXT TOKENIZER --held-out TEXT/heldout.txt
+node dist/tools/pocket/corpus.js NOVELS PLAYS.tsv TOKENIZER DATA --held-out LIST
+node dist/tools/pocket/ngram.js DATA
 ${facts.phases.map(command).join('\n')}
+node dist/tools/pocket/export.js --data DATA --tokenizer TOKENIZER --run RUN${facts.phases.length} --out assets/pocket-ru
 \`\`\`
 
 ${thousands(steps)} steps of ${facts.batch} blocks of 256 tokens: ${thousands(facts.tokens)} tokens in ${Math.round(facts.seconds / 60)} minutes of steps on one core of a busy machine (${Math.round(facts.tokens / facts.seconds)} tokens a second), float32 throughout. ${facts.phases.map(describePhase).join('; ')}. Clipping at 1, weight decay 0.1.
