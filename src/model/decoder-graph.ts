@@ -5,6 +5,7 @@ import {
   concat,
   constant,
   equal,
+  expand,
   gather,
   gelu,
   int64s,
@@ -23,6 +24,7 @@ import {
   where,
 } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
+import { elementCount } from '../graph/tensor.js'
 import { architectures } from './architectures.js'
 import type { Activation, ModelConfig } from './config.js'
 
@@ -41,23 +43,26 @@ export interface Parts {
 export interface DecoderInputs {
   /** [B, T] int64 */
   readonly ids: Node
-  /** [B, T] int64, each below `positionLimit` */
+  /** Rows [P, C] that stand before the tokens of every row as if P tokens had been embedded. */
+  readonly virtual?: Node
+  /** [B, P + T] int64, each below `positionLimit` */
   readonly positions: Node
   readonly positionLimit: number
-  /** Queries [B, T, H, D], keys and values [B, T, Hk, D] of a layer to its result [B·T, H·D]. */
+  /** Queries [B, P+T, H, D], keys and values [B, P+T, Hk, D] of a layer to its result [B·(P+T), H·D]. */
   attend(query: Node, key: Node, value: Node, layer: number): Node
 }
 
 /** Added to the scores of hidden pairs: exp gives exactly 0 beside any visible score. */
 const hidden = -1e30
 
-/** Hidden states after the last norm, [B·T, C]; the stream stays flat so that products need no reshaping. */
+/** Hidden states after the last norm, [B·(P+T), C]; the stream stays flat so that products need no reshaping. */
 export function decoderStates(config: ModelConfig, parts: Parts, inputs: DecoderInputs): Node {
   const { names } = architectures[config.modelType]
   const turn = rotation(config, inputs)
-  const [batch, length] = inputs.ids.shape
-  const flat = (ids: Node): Node => reshape(ids, [batch * length])
+  const [batch, length] = inputs.positions.shape
+  const flat = (ids: Node): Node => reshape(ids, [elementCount(ids.shape)])
   let x = parts.embed(flat(inputs.ids))
+  if (inputs.virtual) x = putBefore(inputs.virtual, x, batch)
   if (names.positions) x = add(x, gather(parts.weight(`${names.positions}.weight`), flat(inputs.positions)))
   for (let layer = 0; layer < config.layers; layer++) {
     const at = `${names.block}.${layer}.`
@@ -68,6 +73,14 @@ export function decoderStates(config: ModelConfig, parts: Parts, inputs: Decoder
     x = add(x, mlp(config, parts, norm(config, parts, x, at + names.mlpNorm), at))
   }
   return norm(config, parts, x, names.finalNorm)
+}
+
+/** Rows [P, C] before the tokens [B·T, C] of each of B rows. */
+function putBefore(virtual: Node, tokens: Node, batch: number): Node {
+  const [count, width] = virtual.shape
+  const own = reshape(tokens, [batch, tokens.shape[0] / batch, width])
+  const all = concat([expand(reshape(virtual, [1, count, width]), [batch, count, width]), own], 1)
+  return reshape(all, [batch * all.shape[1], width])
 }
 
 /**
@@ -84,14 +97,15 @@ export function segmentMask(segments: Node): Node {
   return where(and(same, earlier), scalar(0), scalar(hidden))
 }
 
-/** Attention inside one block; all layers share the mask [B, 1, T, T]. */
+/** Attention inside one block of T queries and S keys; all layers share the mask [B, 1, T, S]. */
 export function blockAttention(config: ModelConfig, mask: Node): DecoderInputs['attend'] {
   return (query, key, value) => {
     const { heads, keyHeads, headWidth } = config
     const [batch, length] = query.shape
     const scores = matmul(groupQueries(config, query), headsFirst(key), { transposeB: true, alpha: headWidth ** -0.5 })
-    const weights = softmax(add(reshape(scores, [batch, heads, length, length]), mask))
-    const grouped = reshape(weights, [batch, keyHeads, (heads / keyHeads) * length, length])
+    const size = key.shape[1]
+    const weights = softmax(add(reshape(scores, [batch, heads, length, size]), mask))
+    const grouped = reshape(weights, [batch, keyHeads, (heads / keyHeads) * length, size])
     return ungroup(config, matmul(grouped, headsFirst(value)), length)
   }
 }
