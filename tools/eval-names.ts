@@ -4,7 +4,7 @@ import { findCharacters } from '../src/characters/register.js'
 import type { Alias, Edit, Gender, Register } from '../src/characters/person.js'
 import type { Document } from '../src/sources/document.js'
 import { splitWords } from '../src/language/words.js'
-import { notMeasured, percent, readRows, type Miss, type Row, type Section } from './eval-russian.js'
+import { notMeasured, percent, readRows, type Miss, type Row, type Section } from './eval-report.js'
 
 export function makeRegister(name: string, gender: string, kind: Alias['kind'] = 'full'): Register {
   const own: Gender = gender === 'Fem' ? 'f' : gender === 'Masc' ? 'm' : 'unknown'

@@ -1,51 +1,13 @@
 // A folder of evaluation files → the measures of Russian rewriting, as a table or JSON.
 // npm run eval:russian -- DIR [--json] [--show roundtrip|novels|verbs|names|speech] [--limit 40]
-import { existsSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { makeDocument, makeRegister, measureNames } from './eval-names.js'
+import { notMeasured, percent, readRows, type Measure, type Miss, type Row, type Section } from './eval-report.js'
 import { measureSpeech } from './eval-speech.js'
 import { createRewriter } from '../src/characters/rewrite.js'
 import { findCharacters } from '../src/characters/register.js'
 import type { Edit } from '../src/characters/person.js'
-
-export type Row = Readonly<Record<string, string>>
-
-/** One line of the table; `value` is undefined where a file is missing. */
-export interface Measure {
-  readonly name: string
-  readonly value: number | undefined
-  readonly unit: '%' | 'words/s' | 'rows'
-  readonly note: string
-}
-
-export interface Miss {
-  readonly kind: string
-  readonly text: string
-}
-
-export interface Section {
-  readonly measures: readonly Measure[]
-  readonly misses: readonly Miss[]
-}
-
-export function readRows(folder: string, file: string): Row[] | undefined {
-  const path = join(folder, file)
-  if (!existsSync(path)) return undefined
-  const [header, ...lines] = readFileSync(path, 'utf8').split('\n').filter(Boolean)
-  const columns = header.split('\t')
-  return lines.map(line => {
-    const cells = line.split('\t')
-    return Object.fromEntries(columns.map((column, i) => [column, cells[i] ?? '']))
-  })
-}
-
-export function percent(part: number, whole: number): number | undefined {
-  return whole ? (100 * part) / whole : undefined
-}
-
-export function notMeasured(name: string, file: string): Section {
-  return { measures: [{ name, value: undefined, unit: '%', note: `not measured: no ${file}` }], misses: [] }
-}
 
 /** Rewriting the name put in must give the sentence it was made from. ё and е count as one letter in the second figure. */
 function measureRoundTrip(folder: string, file: string, kind: string): Section {

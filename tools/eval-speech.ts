@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { splitSpeech } from '../src/dialogue/speech.js'
-import { notMeasured, percent, type Miss, type Section } from './eval-russian.js'
+import { notMeasured, percent, type Miss, type Section } from './eval-report.js'
 
 export function measureSpeech(folder: string): Section {
   const path = join(folder, 'speech_tagged.txt')

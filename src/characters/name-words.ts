@@ -53,7 +53,12 @@ const patronymicEnding = /(?:ович|евич|ич|овна|евна|ична|�
 const surnameEnding = /(?:[оеё]в|[иы]н|[сц]кий|ской|енко|[оеё]ва|[иы]на|[сц]кая|ых|их|швили|дзе|ян|ич|ук|юк)$/u
 
 /** The reason a form cannot be a name as such, or undefined. Forms seen only where a sentence starts need the dictionary's word. */
-export function rejectForm(key: string, count: FormCount, places: ReadonlySet<string>): NotAName | undefined {
+export function rejectForm(
+  key: string,
+  count: FormCount,
+  places: ReadonlySet<string>,
+  beside: ReadonlySet<string>,
+): NotAName | undefined {
   const parses = parseWord(capitalise(count.text))
   const named = parses.some(isPersonal)
   const strong = parses.some(parse => parse.known && isPersonal(parse))
@@ -61,6 +66,8 @@ export function rejectForm(key: string, count: FormCount, places: ReadonlySet<st
   if (sacred.has(key) || parses.some(({ lemma }) => sacred.has(wordKey(lemma)))) return 'sacred'
   if (count.small > count.inside * (strong ? 3 : 1)) return 'common-word'
   if (key.includes('-') && count.inside > 0) return undefined
+  if (beside.has(key) && count.small === 0 && !closedParts.has(parses[0]?.pos ?? '') && parses[0]?.name !== 'Geox')
+    return undefined
   if (places.has(key) && !strong) return 'place'
   if (top?.known) {
     if (top.name === 'Geox' && !strong) return 'place'
@@ -113,7 +120,7 @@ function hypothesesOf(text: string): NameWord[] {
   }
   if (text.includes('-')) hyphenated(text, add)
   else {
-    for (const parse of parseWord(text)) fromParse(parse, add)
+    for (const parse of parseWord(text)) fromParse(parse, add, text)
     for (const guess of guessNominatives(text)) fromShape(guess, add)
   }
   return [...found.values()]
@@ -121,10 +128,12 @@ function hypothesesOf(text: string): NameWord[] {
 
 type AddHypothesis = (lemma: string, kind: NameWordKind, gender: 'm' | 'f') => void
 
-function fromParse(parse: Parse, add: AddHypothesis): void {
+function fromParse(parse: Parse, add: AddHypothesis, text: string): void {
   const gender = parse.gender === 'femn' ? 'f' : 'm'
   if (parse.number === 'plur' || parse.gender === 'neut') return
-  const lemma = capitalise(parse.lemma)
+  // A guessed paradigm may bring a ё the text does not know.
+  const guessed = parse.known || text.includes('ё') ? parse.lemma : parse.lemma.replaceAll('ё', 'е')
+  const lemma = capitalise(guessed)
   if (parse.name === 'Patr') add(lemma, 'patronymic', gender)
   else if (parse.name === 'Name')
     add(lemma, namesBehind(lemma).length && !readFirstName(lemma) ? 'diminutive' : 'first', gender)

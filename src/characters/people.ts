@@ -111,10 +111,21 @@ function addBundle(bundles: Map<string, Bundle>, words: readonly NameWord[]): vo
     known.count++
     return
   }
-  const slot = (wanted: string): string | undefined => words.find(({ kind }) => kind === wanted)?.lemma
+  const kinds = slotsAround(words)
+  const slot = (wanted: string): string | undefined => words.find((_, i) => kinds[i] === wanted)?.lemma
   const last = slot('surname') ?? slot('nickname')
   const [first, diminutive, patronymic] = [slot('first'), slot('diminutive'), slot('patronymic')]
   bundles.set(key, { words, gender: words[0].gender, first, diminutive, patronymic, last, name, count: 1 })
+}
+
+/** A patronymic tells its neighbours: the first name stands before it, the surname behind it. */
+function slotsAround(words: readonly NameWord[]): string[] {
+  const at = words.findIndex(({ kind }) => kind === 'patronymic')
+  return words.map(({ kind }, i) => {
+    if (at < 0 || i === at) return kind
+    if (i === at - 1) return kind === 'diminutive' ? kind : 'first'
+    return i === at + 1 || i === at - 2 ? 'surname' : kind
+  })
 }
 
 /** Full names before their parts, so that parts find their whole. */

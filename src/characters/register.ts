@@ -3,6 +3,7 @@ import { AppError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { checkReport, countReasons, type Drop, type Staged } from '../base/report.js'
 import type { Document } from '../sources/document.js'
+import { parseWord } from '../language/morphology.js'
 import { wordKey } from '../language/words.js'
 import { collectCapitals, type Capitals } from './capitals.js'
 import { countGenderVotes, nameWordsOf, rejectForm, type NotAName } from './name-words.js'
@@ -35,15 +36,41 @@ export function findCharacters(document: Document): Staged<Register> {
 
 function sift(capitals: Capitals, file: string): { accepted: Set<string>; drops: Drop<NotAName>[] } {
   const places = placesByContext(capitals)
+  const beside = namesByContext(capitals)
   const accepted = new Set<string>()
   const drops: Drop<NotAName>[] = []
   for (const [key, count] of capitals.forms) {
     if (count.inside + count.initial === 0) continue
-    const reason = rejectForm(key, count, places)
+    const reason = rejectForm(key, count, places, beside)
     if (!reason) accepted.add(key)
     else drops.push({ stage: 'characters', reason, text: count.text, where: file })
   }
   return { accepted, drops }
+}
+
+/** Words beside a first name or patronymic, behind a title, or unknown words that a singular verb follows. */
+function namesByContext({ groups }: Capitals): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const { words, title, after } of groups) {
+    if (title !== undefined || (words.length > 1 && words.some(isFirstName)))
+      words.forEach(word => names.add(wordKey(word)))
+    else if (words.length === 1 && isUnknown(words[0]) && after && isSingularVerb(after.text))
+      names.add(wordKey(words[0]))
+  }
+  return names
+}
+
+function isFirstName(word: string): boolean {
+  return parseWord(word).some(({ known, name }) => known && (name === 'Name' || name === 'Patr'))
+}
+
+function isUnknown(word: string): boolean {
+  return !parseWord(word).some(({ known }) => known)
+}
+
+function isSingularVerb(word: string): boolean {
+  const [parse] = parseWord(word)
+  return parse?.pos === 'VERB' && parse.number === 'sing' && parse.gender !== 'neut' && parse.mood !== 'impr'
 }
 
 const placePrepositions = new Set(['в', 'во', 'из', 'на', 'под'])
