@@ -10,16 +10,14 @@ import { findCheckpoint, loadCheckpoint, removeLeftovers, saveCheckpoint, type R
 import { runMicroBatches } from './accumulation.js'
 import { clipFactor, gradientNorm, type Optimizer } from './optimizer.js'
 import { openRunLog, readRunLog, type RunLog } from './run-log.js'
-import { learningRateAt, warmupStepsOf, type ScheduleName } from './schedule.js'
+import { checkSchedule, learningRateAt, warmupStepsOf, type ScheduleName, type ScheduleShape } from './schedule.js'
 import { badTrainSetting, interrupted, lossNotFinite } from './loop-errors.js'
 
-export interface TrainSettings {
+export interface TrainSettings extends ScheduleShape {
   readonly learningRate: number
   readonly schedule: ScheduleName
   /** Share of the steps spent warming up. Default 0. */
   readonly warmup?: number
-  /** Share of the learning rate that cosine ends with. Default 0. */
-  readonly minimum?: number
   /** Passes over the data, fractions allowed; one of `epochs` and `steps` must be given, `steps` wins. */
   readonly epochs?: number
   readonly steps?: number
@@ -212,15 +210,7 @@ async function lookAtModel(session: Session, step: number): Promise<Evaluation |
 }
 
 function planRun({ settings, source }: TrainRun): Plan {
-  const {
-    epochs,
-    accumulate = 1,
-    warmup = 0,
-    minimum = 0,
-    saveEvery = 500,
-    saveTotalLimit = 2,
-    evaluateEvery = 50,
-  } = settings
+  const { epochs, accumulate = 1, warmup = 0, saveEvery = 500, saveTotalLimit = 2, evaluateEvery = 50 } = settings
   const wholes = {
     accumulate,
     saveEvery,
@@ -234,8 +224,10 @@ function planRun({ settings, source }: TrainRun): Plan {
   const steps = settings.steps ?? Math.ceil((epochs ?? 0) * stepsPerEpoch)
   if (!Number.isInteger(steps) || steps < 1)
     throw badTrainSetting(settings.steps === undefined ? 'epochs' : 'steps', settings.steps ?? epochs)
-  const { schedule: kind, learningRate } = settings
-  const schedule = { kind, learningRate, steps, warmupSteps: warmupStepsOf(warmup, steps), minimum }
+  const { schedule: kind, learningRate, minimum, cycles, decay, decayShape } = settings
+  const shape = { kind, minimum, cycles, decay, decayShape }
+  checkSchedule({ ...shape, warmup })
+  const schedule = { ...shape, learningRate, steps, warmupSteps: warmupStepsOf(warmup, steps) }
   return {
     steps,
     stepsPerEpoch,
@@ -260,9 +252,16 @@ function identityOf({ settings, optimizer, source, heldOut, identity }: TrainRun
     ...identity,
     ...Object.fromEntries(optimizerSettings),
     ...{ learningRate, schedule, warmup, minimum, clip, steps, accumulate, evaluateEvery, sampleEvery },
+    ...shapeIdentity(settings),
     data: source.fingerprint,
     heldOut: heldOut?.fingerprint ?? null,
   }
+}
+
+// Only what was set: runs from before these settings existed go on.
+function shapeIdentity({ cycles, decay, decayShape }: TrainSettings): RunIdentity {
+  const given = Object.entries({ cycles, decay, decayShape }).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given) as RunIdentity
 }
 
 function startEvent({ optimizer }: TrainRun, { steps, stepsPerEpoch }: Plan) {
