@@ -8,11 +8,13 @@ export function measureSpeech(folder: string): Section {
   const path = join(folder, 'speech_tagged.txt')
   if (!existsSync(path)) return notMeasured('direct speech', 'speech_tagged.txt')
   const misses: Miss[] = []
+  let open = false
   let [both, found, gold, exact, lines] = [0, 0, 0, 0, 0]
   for (const line of readFileSync(path, 'utf8')
     .split('\n')
     .filter(one => one.trim())) {
-    const { text, speech } = readTagged(line)
+    const { text, speech } = readTagged(line, open)
+    open = /<said(?![^]*<\/said>)/u.test(line) || (open && !line.includes('</said>'))
     const own = new Array<boolean>(text.length).fill(false)
     for (const { kind, start, end } of splitSpeech(text)) if (kind === 'speech') own.fill(true, start, end)
     let same = true
@@ -37,13 +39,13 @@ export function measureSpeech(folder: string): Section {
   }
 }
 
-/** Removes the tags and says for every character whether it is direct speech; the author's words inside it are not. */
-function readTagged(line: string): { text: string; speech: boolean[] } {
+/** Removes the tags (a speech may have begun on an earlier line; no type means direct) and says for every character whether it is direct speech; the author's words inside it are not. */
+function readTagged(line: string, open: boolean): { text: string; speech: boolean[] } {
   let text = ''
   const speech: boolean[] = []
-  let [direct, comment] = [false, 0]
+  let [direct, comment] = [open, 0]
   for (const piece of line.split(/(<[^>]*>)/u)) {
-    if (/^<said/u.test(piece)) direct = /type="direct"/u.test(piece)
+    if (/^<said/u.test(piece)) direct = !/type="(?:free-)?indirect"/u.test(piece)
     else if (piece === '</said>') [direct, comment] = [false, 0]
     else if (/^<author_comment/u.test(piece)) comment++
     else if (piece === '</author_comment>') comment = Math.max(0, comment - 1)
