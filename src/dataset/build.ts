@@ -2,26 +2,15 @@
 import { AppError } from '../base/errors.js'
 import { sha256 } from '../base/hash.js'
 import { checkReport, countReasons, type Drop, type Staged } from '../base/report.js'
-import type { Edit, Person, Register, RewriteMode } from '../characters/person.js'
+import type { Person, Register, RewriteMode } from '../characters/person.js'
 import type { Scene } from '../dialogue/scene.js'
 import { wordKey } from '../language/words.js'
 import type { Document } from '../sources/document.js'
 import type { Example, ExampleCopy, ExampleTurn } from './example.js'
-import { makeTurns, type PlacedTurn } from './turns.js'
+import { makeTurns, type PlacedTurn, type Rewriter } from './turns.js'
 
 /** Why an example is not in the dataset. */
 type ExampleDropReason = 'too-short' | 'blacklist' | 'same-as-original' | 'duplicate' | 'no-own-reply'
-
-/** What the builder needs of `characters/`: whose names become я or ты in one text. */
-export interface Rewriter {
-  rewrite(
-    text: string,
-    options?: { speech?: readonly (readonly [number, number])[] },
-  ): {
-    readonly text: string
-    readonly edits: readonly Edit[]
-  }
-}
 
 interface BuildOptions {
   /** `own`: only the character's replies are learnt; `all`: everything, as TiMe does. Default `own`. */
@@ -54,7 +43,7 @@ export interface BuildInput {
 
 /**
  * Builds the examples of a book. Each scene is cut between turns to examples of at most `maxChars`, once per copy;
- * the last scenes, 5 % of the examples, are held out (none of a book with fewer than ten scenes).
+ * the end of the book, 5 % of the examples, is held out.
  * @throws AppError `no-such-person` when `focus` or `partner` is not in the register
  * @throws AppError `no-dialogue` when only replies are learnt and the book has none, `no-own-reply` when none is the character's
  */
@@ -155,23 +144,29 @@ function createJudge({ copies, options = {} }: BuildInput): (candidate: Candidat
 }
 
 /**
- * Marks the last scenes as held out: as many as hold 5 % of the examples, none where fewer than ten scenes are left.
- * Scenes, not examples, so that no scene is on both sides; a further scene is not taken when that would pass 20 %.
+ * Marks the end of the book as held out: the last scenes that hold 5 % of the examples, in every copy. A scene is never on
+ * both sides, and none is taken when that would pass 20 %; only a book of fewer than ten scenes is cut inside a scene,
+ * and one of fewer than ten places keeps everything for training.
  */
 function splitOff(kept: readonly Candidate[]): Candidate[] {
+  const fewScenes = new Set(kept.map(({ scene }) => scene)).size < 10
+  const placeOf = ({ scene, chunk }: Candidate): number => scene * placesOfScene + (fewScenes ? chunk : 0)
   const sizes = new Map<number, number>()
-  for (const { scene } of kept) sizes.set(scene, (sizes.get(scene) ?? 0) + 1)
+  for (const candidate of kept) sizes.set(placeOf(candidate), (sizes.get(placeOf(candidate)) ?? 0) + 1)
   const heldOut = new Set<number>()
   let count = 0
-  for (const [scene, size] of [...sizes].sort(([a], [b]) => b - a)) {
+  for (const [place, size] of [...sizes].sort(([a], [b]) => b - a)) {
     const enough =
       sizes.size < 10 || (count > 0 && (count >= Math.floor(kept.length * 0.05) || count + size > kept.length * 0.2))
     if (enough) break
-    heldOut.add(scene)
+    heldOut.add(place)
     count += size
   }
-  return kept.map(candidate => ({ ...candidate, heldOut: heldOut.has(candidate.scene) }))
+  return kept.map(candidate => ({ ...candidate, heldOut: heldOut.has(placeOf(candidate)) }))
 }
+
+/** More places than a scene can be cut into. */
+const placesOfScene = 1e6
 
 function toExample({ document, options }: BuildInput, { copy, turns, heldOut }: Candidate): Example {
   const spans = blockSpans(document, turns)

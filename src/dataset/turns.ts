@@ -2,8 +2,18 @@
 import type { Edit } from '../characters/person.js'
 import type { Scene, Segment, Turn } from '../dialogue/scene.js'
 import type { Document } from '../sources/document.js'
-import type { Rewriter } from './build.js'
 import type { ExampleTurn } from './example.js'
+
+/** What rewriting needs of `characters/`: whose names become я or ты in one text. */
+export interface Rewriter {
+  rewrite(
+    text: string,
+    options?: { speech?: readonly (readonly [number, number])[] },
+  ): {
+    readonly text: string
+    readonly edits: readonly Edit[]
+  }
+}
 
 /** A turn that still knows its paragraph and how long it was before rewriting. */
 export interface PlacedTurn extends ExampleTurn {

@@ -1,7 +1,8 @@
 // A small invented story → examples: roles, copies, splits, drops.
 import { describe, expect, it } from 'vitest'
 import type { Register, RewriteMode } from '../../src/characters/person.js'
-import { buildExamples, type BuildInput, type Rewriter } from '../../src/dataset/build.js'
+import { buildExamples, type BuildInput } from '../../src/dataset/build.js'
+import type { Rewriter } from '../../src/dataset/turns.js'
 import { previewExamples } from '../../src/dataset/preview.js'
 import { findScenes } from '../../src/dialogue/scenes.js'
 import { bookOf } from '../dialogue/book.js'
