@@ -5,7 +5,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { createTemplateEncoder, type TemplateEncoder } from '../train/template-encoder.js'
 import { templates, type TemplateName, type TemplateTurn } from '../train/template.js'
 import { streamText, type FinishReason } from './generate.js'
-import type { SamplerSettings } from './samplers.js'
+import type { SamplerSettings } from './sampler-settings.js'
 
 /** A line of the conversation; `you` is the user, `own` the character. */
 export interface ConversationTurn {

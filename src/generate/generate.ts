@@ -2,7 +2,8 @@
 import { AppError } from '../base/errors.js'
 import type { Decoder } from '../model/step.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
-import { sampleToken, type SamplerSettings } from './samplers.js'
+import type { SamplerSettings } from './sampler-settings.js'
+import { sampleToken, type SamplerState } from './samplers.js'
 
 export type FinishReason = 'stop' | 'max-tokens' | 'context-full' | 'aborted'
 
@@ -49,12 +50,13 @@ export async function* generateTokens(
     throw contextFull(decoder.length + promptIds.length, decoder.capacity)
   const counts = (id: number): boolean => !neverPenalised.includes(id)
   const seen = [...Array.from(context), ...Array.from(promptIds)].filter(counts)
+  const state: SamplerState = {}
   let next = promptIds
   for (let made = 0; made < maxTokens; made++) {
     if (signal?.aborted) return 'aborted'
     if (decoder.length + next.length > decoder.capacity) return 'context-full'
     const logits = (await decoder.append(next)).slice() // the decoder's own buffer must not be changed
-    const id = sampleToken(logits, seen, sampling, { seed, place: firstDraw + made })
+    const id = sampleToken(logits, seen, sampling, { seed, place: firstDraw + made }, state)
     if (stopIds.includes(id)) return 'stop'
     if (counts(id)) seen.push(id)
     yield id
