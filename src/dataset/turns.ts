@@ -70,7 +70,7 @@ function makeTurn(turn: Turn, group: readonly Segment[], edits: readonly Edit[],
       .filter(({ kind }) => kinds.includes(kind))
       .map(segment => applyEdits(segment, edits))
       .join(' ')
-  const speech = written(['speech'])
+  const speech = joinReply(group, edits)
   if (speech === '') {
     const text = written(['narration', 'remark'])
     return {
@@ -93,6 +93,21 @@ function makeTurn(turn: Turn, group: readonly Segment[], edits: readonly Edit[],
     block: turn.block,
     sourceChars,
   }
+}
+
+/** Pieces of a reply without the remarks between them: «Заметил, — признался он. — Я думал» gives «Заметил. Я думал». */
+function joinReply(group: readonly Segment[], edits: readonly Edit[]): string {
+  let reply = ''
+  let remark = ''
+  for (const segment of group) {
+    const text = applyEdits(segment, edits)
+    if (segment.kind !== 'speech') remark = text
+    else {
+      const newSentence = /[.!?…]\s*$/u.test(remark) && /^[«„"“]?\p{Lu}/u.test(text)
+      reply = reply === '' ? text : `${newSentence ? closeReply(reply) : reply} ${text}`
+    }
+  }
+  return reply
 }
 
 /** The segment's text with the edits that lie inside it. */

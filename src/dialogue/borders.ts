@@ -72,6 +72,10 @@ const isOwnVerb = ({ key }: Word) =>
   /\p{L}[аяеую]юсь$|\p{L}{2}[аяеу]ю$/u.test(key) && !isSayingOfNarrator(key) && !oneOfInstrumental.test(key)
 const oneOfInstrumental = /(?:ою|ею|ую|юю)$/u
 
+/** A verb of speech that is said to happen: «не скажет» belongs to a reply. */
+const tells = (words: readonly Word[]) =>
+  words.some((word, i) => isSayingVerb(word.key) && !(words[i - 1]?.key === 'не' && looksPresent(word.key)))
+
 const addresses = (words: readonly Word[]) => words.some(isAddressWord)
 
 /** Reply → author's words. */
@@ -131,9 +135,7 @@ const leaveRules: readonly BorderRule[] = [
   {
     name: 'saying-verb-near',
     decide: ({ after, clause }) =>
-      !after[0].capital && after.slice(0, Math.min(clause, 7)).some(word => isSayingVerb(word.key))
-        ? 'border'
-        : undefined,
+      !after[0].capital && tells(after.slice(0, Math.min(clause, 7))) ? 'border' : undefined,
   },
   {
     name: 'subject-then-verb',
@@ -170,7 +172,7 @@ const leaveRules: readonly BorderRule[] = [
 /** Author's words inside or after a reply → reply. */
 const returnRules: readonly BorderRule[] = [
   { name: 'nothing-after', decide: ({ after }) => (after.length === 0 ? 'inner' : undefined) },
-  { name: 'quote-after-dash', decide: ({ quoteAfter }) => (quoteAfter ? 'inner' : undefined) },
+  { name: 'quote-after-dash', decide: ({ quoteAfter, inReply }) => (quoteAfter && !inReply ? 'inner' : undefined) },
   { name: 'colon-then-dash', decide: ({ before }) => (before === ':' ? 'border' : undefined) },
   { name: 'no-stop-in-remark', decide: ({ before }) => (anyStop.test(before) ? undefined : 'inner') },
   {
