@@ -2,16 +2,22 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createRuntime } from '../src/runtime/registry.js'
+import type { Precision } from '../src/runtime/runtime.js'
 import { findCases, type CaseResult } from './parity/cases.js'
 import { checkCase } from './parity/check.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean' }, 'skip-unsupported': { type: 'boolean' } },
+  options: {
+    json: { type: 'boolean' },
+    'skip-unsupported': { type: 'boolean' },
+    engine: { type: 'string' },
+    precision: { type: 'string' },
+  },
 })
 const folders = positionals.length > 0 ? positionals : [join('test', 'parity')]
 
-const runtime = await createRuntime()
+const runtime = await createRuntime({ name: values.engine, precision: values.precision as Precision | undefined })
 const results: CaseResult[] = []
 for (const folder of (await Promise.all(folders.map(findCases))).flat()) results.push(await checkCase(folder, runtime))
 

@@ -1,4 +1,4 @@
-// Turns one operation of a graph into ONNX nodes; the table is total.
+// Turns one operation of a graph into ONNX nodes; there is one total table for each dialect.
 import type { OnnxAttribute } from '../formats/onnx.js'
 import { onnxElementTypes } from '../formats/onnx.js'
 import type { Node } from './graph.js'
@@ -17,6 +17,8 @@ export interface OnnxContext {
   ): string
   /** The name of a stored int64 list. */
   int64s(list: readonly number[]): string
+  /** The name of a stored float32 number. */
+  float(value: number): string
 }
 
 /** The operation to write, with the names of its values. */
@@ -28,6 +30,11 @@ export interface Written<Op extends OpName> {
 }
 
 type OnnxRule<Op extends OpName> = (context: OnnxContext, written: Written<Op>) => void
+
+type OnnxTable = { readonly [Op in OpName]: OnnxRule<Op> }
+
+/** Whom a model is written for: anyone who reads ONNX, or ONNX Runtime with its own fused operations. */
+export type OnnxDialect = 'standard' | 'onnxruntime'
 
 const contrib = 'com.microsoft'
 
@@ -47,7 +54,7 @@ function reduction(opType: string): OnnxRule<'ReduceSum' | 'ReduceMean' | 'Reduc
 }
 
 /** How ONNX writes each operation; Input and Constant are no nodes there and StopGradient is its input. */
-export const onnxRules: { readonly [Op in OpName]: OnnxRule<Op> } = {
+const standard: OnnxTable = {
   Input: () => {},
   Constant: () => {},
   StopGradient: () => {},
@@ -70,8 +77,7 @@ export const onnxRules: { readonly [Op in OpName]: OnnxRule<Op> } = {
   Sigmoid: same('Sigmoid'),
   Erf: same('Erf'),
   Relu: same('Relu'),
-  Silu: (context, { inputs, output }) =>
-    void context.node('QuickGelu', inputs, [output(0)], { alpha: { float: 1 } }, contrib),
+  Silu: (context, { inputs: [x], output }) => void context.node('Mul', [x, context.node('Sigmoid', [x])], [output(0)]),
   Gelu: (context, { inputs, output, attributes: { approximate } }) =>
     void context.node('Gelu', inputs, [output(0)], { approximate: { text: approximate } }),
   Where: same('Where'),
@@ -83,12 +89,11 @@ export const onnxRules: { readonly [Op in OpName]: OnnxRule<Op> } = {
   Not: same('Not'),
   Cast: (context, { inputs, output, attributes: { to } }) =>
     void context.node('Cast', inputs, [output(0)], { to: { int: onnxElementTypes[to] } }),
-  MatMul: (context, { node, inputs, output, attributes: { transposeA, transposeB, alpha } }) => {
-    const plain = !transposeA && !transposeB && alpha === 1
-    const attributes = { transA: flag(transposeA), transB: flag(transposeB), alpha: { float: alpha } }
-    if (node.inputs.every(({ shape }) => shape.length === 2)) context.node('Gemm', inputs, [output(0)], attributes)
-    else if (plain) context.node('MatMul', inputs, [output(0)])
-    else context.node('FusedMatMul', inputs, [output(0)], attributes, contrib)
+  MatMul: (context, { node, inputs: [a, b], output, attributes: { transposeA, transposeB, alpha } }) => {
+    const [rankA, rankB] = node.inputs.map(({ shape }) => shape.length)
+    const factors = [transposeA ? swapLast(context, a, rankA) : a, transposeB ? swapLast(context, b, rankB) : b]
+    if (alpha === 1) context.node('MatMul', factors, [output(0)])
+    else context.node('Mul', [context.node('MatMul', factors), context.float(alpha)], [output(0)])
   },
   Linear: (context, { inputs, output, attributes: { transposeA, transposeB, alpha } }) =>
     void context.node('Gemm', inputs, [output(0)], {
@@ -136,17 +141,18 @@ export const onnxRules: { readonly [Op in OpName]: OnnxRule<Op> } = {
   GatherElements: onAxis('GatherElements'),
   ScatterElementsAdd: (context, { inputs, output, attributes: { axis } }) =>
     void context.node('ScatterElements', inputs, [output(0)], { axis: { int: axis }, reduction: { text: 'add' } }),
-  LayerNorm: (context, { inputs, output, attributes: { epsilon } }) =>
-    void context.node('LayerNormalization', inputs, [output(0), output(1), output(2)], {
-      axis: { int: -1 },
-      epsilon: { float: epsilon },
-    }),
-  // outputs: y, mean (left out), inverse root mean square
-  RmsNorm: (context, { inputs, output, attributes: { epsilon } }) =>
-    void context.node('SimplifiedLayerNormalization', inputs, [output(0), output(1)], {
-      axis: { int: -1 },
-      epsilon: { float: epsilon },
-    }),
+  // outputs: y, mean, inverse deviation
+  LayerNorm: (context, { inputs: [x, weight, bias], output, attributes: { epsilon } }) => {
+    const mean = context.node('ReduceMean', [x, context.int64s([-1])], [output(1)])
+    const centred = context.node('Sub', [x, mean])
+    const scaled = context.node('Mul', [centred, inverseRoot(context, centred, epsilon, output(2))])
+    context.node('Add', [context.node('Mul', [scaled, weight]), bias], [output(0)])
+  },
+  // outputs: y, inverse root mean square
+  RmsNorm: (context, { inputs: [x, weight], output, attributes: { epsilon } }) => {
+    const scaled = context.node('Mul', [x, inverseRoot(context, x, epsilon, output(1))])
+    context.node('Mul', [scaled, weight], [output(0)])
+  },
   CrossEntropy: (context, { inputs: [logits, labels], output }) => {
     context.node('LogSoftmax', [logits], [output(1)], { axis: { int: -1 } })
     const last = context.int64s([-1])
@@ -155,6 +161,45 @@ export const onnxRules: { readonly [Op in OpName]: OnnxRule<Op> } = {
     })
     context.node('Neg', [context.node('Squeeze', [picked, last])], [output(0)])
   },
+}
+
+/** ONNX Runtime has these fused, some outside the standard: fewer passes over memory and no transposed copies. */
+const onnxruntime: OnnxTable = {
+  ...standard,
+  Silu: (context, { inputs, output }) =>
+    void context.node('QuickGelu', inputs, [output(0)], { alpha: { float: 1 } }, contrib),
+  MatMul: (context, { node, inputs, output, attributes: { transposeA, transposeB, alpha } }) => {
+    const plain = !transposeA && !transposeB && alpha === 1
+    const attributes = { transA: flag(transposeA), transB: flag(transposeB), alpha: { float: alpha } }
+    if (node.inputs.every(({ shape }) => shape.length === 2)) context.node('Gemm', inputs, [output(0)], attributes)
+    else if (plain) context.node('MatMul', inputs, [output(0)])
+    else context.node('FusedMatMul', inputs, [output(0)], attributes, contrib)
+  },
+  LayerNorm: (context, { inputs, output, attributes: { epsilon } }) =>
+    void context.node('LayerNormalization', inputs, [output(0), output(1), output(2)], {
+      axis: { int: -1 },
+      epsilon: { float: epsilon },
+    }),
+  RmsNorm: (context, { inputs, output, attributes: { epsilon } }) =>
+    void context.node('SimplifiedLayerNormalization', inputs, [output(0), output(1)], {
+      axis: { int: -1 },
+      epsilon: { float: epsilon },
+    }),
+}
+
+/** The rules of each dialect. */
+export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard, onnxruntime }
+
+/** 1 / sqrt(mean of x² over the last axis + epsilon) */
+function inverseRoot(context: OnnxContext, x: string, epsilon: number, name: string): string {
+  const mean = context.node('ReduceMean', [context.node('Mul', [x, x]), context.int64s([-1])])
+  const root = context.node('Sqrt', [context.node('Add', [mean, context.float(epsilon)])])
+  return context.node('Reciprocal', [root], [name])
+}
+
+function swapLast(context: OnnxContext, x: string, rank: number): string {
+  const perm = Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i))
+  return context.node('Transpose', [x], undefined, { perm: { ints: perm } })
 }
 
 function flag(on: boolean): OnnxAttribute {

@@ -9,7 +9,7 @@ import {
   type OnnxValue,
 } from '../formats/onnx.js'
 import type { Graph, Node } from './graph.js'
-import { onnxRules, type OnnxContext, type Written } from './onnx-rules.js'
+import { onnxRules, type OnnxContext, type OnnxDialect, type Written } from './onnx-rules.js'
 import type { OpAttributes, OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
 import type { HostTensor, TensorType } from './tensor.js'
@@ -23,13 +23,14 @@ export interface WrittenGraph {
 }
 
 /**
+ * @param dialect `standard` has only operations of the ONNX standard
  * @throws AppError `onnx-too-large`; `duplicate-input` when two inputs share a name but not a type
  */
-export function writeOnnx({ outputs }: Graph): WrittenGraph {
+export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect): WrittenGraph {
   const { operations, valueOf } = findOperations(Object.values(outputs))
   const inputs = collectInputs(operations)
   const results = Object.entries(outputs).map(([name, node]) => ({ name, node, value: valueOf(node) }))
-  const writer = new ModelWriter(operations)
+  const writer = new ModelWriter(operations, dialect)
   const named = results.map(({ name, node, value }) => {
     const onnxName = writer.nameOutput(value, name in inputs ? `${name}:out` : name)
     return { name, onnxName, dtype: node.dtype, shape: node.shape }
@@ -37,7 +38,7 @@ export function writeOnnx({ outputs }: Graph): WrittenGraph {
   writer.writeOperations()
   return {
     bytes: encodeOnnx({
-      opsets: { '': 21, 'com.microsoft': 1 },
+      opsets: dialect === 'standard' ? { '': 21 } : { '': 21, 'com.microsoft': 1 },
       nodes: writer.nodes,
       initializers: writer.initializers,
       inputs: Object.entries(inputs).map(([name, type]) => describe(name, type)),
@@ -128,11 +129,14 @@ class ModelWriter implements OnnxContext {
   readonly nodes: OnnxNode[] = []
   readonly initializers: OnnxInitializer[] = []
   private readonly names = new Map<string, string>()
-  private readonly stored = new Map<string, string>()
+  private readonly stored = new Set<string>()
   private readonly copies: { readonly from: Value; readonly name: string }[] = []
   private temporaries = 0
 
-  constructor(private readonly operations: readonly Operation[]) {}
+  constructor(
+    private readonly operations: readonly Operation[],
+    private readonly dialect: OnnxDialect,
+  ) {}
 
   /** Lets a value carry the name of a graph output, or copies it when it has another name already. */
   nameOutput(value: Value, name: string): string {
@@ -157,7 +161,7 @@ class ModelWriter implements OnnxContext {
     inputs: readonly Value[],
     index: number,
   ): void {
-    const rule = onnxRules[node.op] as (context: OnnxContext, written: Written<Op>) => void
+    const rule = onnxRules[this.dialect][node.op] as (context: OnnxContext, written: Written<Op>) => void
     rule(this, {
       node,
       attributes: node.attributes as unknown as OpAttributes[Op],
@@ -190,11 +194,20 @@ class ModelWriter implements OnnxContext {
   }
 
   int64s(list: readonly number[]): string {
-    const name = `ints:${list.join()}`
+    const bytes = new Uint8Array(BigInt64Array.from(list, BigInt).buffer)
+    return this.store(`ints:${list.join()}`, { elementType: onnxElementTypes.int64, shape: [list.length], bytes })
+  }
+
+  float(value: number): string {
+    const bytes = new Uint8Array(Float32Array.of(value).buffer)
+    return this.store(`float:${value}`, { elementType: onnxElementTypes.float32, shape: [], bytes })
+  }
+
+  /** Stores a value under its name, once. */
+  private store(name: string, value: Omit<OnnxInitializer, 'name'>): string {
     if (!this.stored.has(name)) {
-      const bytes = new Uint8Array(BigInt64Array.from(list, BigInt).buffer)
-      this.initializers.push({ name, elementType: onnxElementTypes.int64, shape: [list.length], bytes })
-      this.stored.set(name, name)
+      this.initializers.push({ name, ...value })
+      this.stored.add(name)
     }
     return name
   }

@@ -2,12 +2,12 @@
 import { cpus } from 'node:os'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError, asError } from '../base/errors.js'
-import { checkUpdatesInPlace } from '../graph/in-place.js'
 import type { Graph } from '../graph/graph.js'
 import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { checkBuffer } from './buffers.js'
 import type { CompileOptions, Program, Runtime } from './runtime.js'
+import { watchSharedArrays } from './shared-arrays.js'
 
 type Library = typeof import('onnxruntime-node')
 
@@ -45,7 +45,7 @@ async function loadLibrary(): Promise<Library> {
 }
 
 async function compile(library: Library, graph: Graph, options: CompileOptions = {}): Promise<Program> {
-  const written = writeOnnx(graph)
+  const written = writeOnnx(graph, 'onnxruntime')
   const session = await createSession(library, written.bytes, options)
   return new OnnxProgram(library, session, graph, written)
 }
@@ -81,14 +81,16 @@ function failed(code: 'runtime-compile' | 'runtime-run', what: { en: string; ru:
 /** An open session; it keeps the tensors of the last run so that arrays in use are not collected. */
 class OnnxProgram implements Program {
   private readonly tensors = new Map<string, Tensor>()
-  private checked = ''
+  private readonly checkSharedArrays
 
   constructor(
     private readonly library: Library,
     private readonly session: InferenceSession,
-    private readonly graph: Graph,
+    graph: Graph,
     private readonly written: WrittenGraph,
-  ) {}
+  ) {
+    this.checkSharedArrays = watchSharedArrays(graph, Object.keys(written.inputs))
+  }
 
   async run(feeds: Readonly<Record<string, HostTensor>>, results: Readonly<Record<string, HostTensor>>): Promise<void> {
     const { inputs, outputs } = this.written
@@ -119,38 +121,4 @@ class OnnxProgram implements Program {
     this.tensors.set(name, tensor)
     return tensor
   }
-
-  /** Arrays that stand in both feeds and results are safe only where nothing reads the old values too late. */
-  private checkSharedArrays(
-    feeds: Readonly<Record<string, HostTensor>>,
-    results: Readonly<Record<string, HostTensor>>,
-  ): void {
-    const { inputs, outputs } = this.written
-    const pairs = Object.keys(outputs).flatMap(output =>
-      Object.keys(inputs).flatMap(input => (overlap(feeds[input], results[output]) ? [{ input, output }] : [])),
-    )
-    if (pairs.length === 0) return
-    const key = JSON.stringify(pairs)
-    if (key === this.checked) return
-    checkUpdatesInPlace(this.graph, pairs)
-    this.checked = key
-  }
-}
-
-/** Whether two tensors share memory: the very same elements, or, which is never safe, some of them. */
-function overlap({ data: a }: HostTensor, { data: b }: HostTensor): boolean {
-  if (
-    a.buffer !== b.buffer ||
-    a.byteOffset >= b.byteOffset + b.byteLength ||
-    b.byteOffset >= a.byteOffset + a.byteLength
-  )
-    return false
-  if (a.byteOffset === b.byteOffset && a.byteLength === b.byteLength) return true
-  throw new AppError('unsafe-in-place', {
-    what: {
-      en: `a feed and a result overlap in part (bytes ${a.byteOffset} and ${b.byteOffset} of one buffer)`,
-      ru: `вход и выход частично накладываются (байты ${a.byteOffset} и ${b.byteOffset} одного буфера)`,
-    },
-    fix: { en: 'Let them share all of an array or nothing', ru: 'Пусть массив у них будет общий целиком или разный' },
-  })
 }

@@ -2,9 +2,13 @@
 import type { Graph } from '../graph/graph.js'
 import type { HostTensor } from '../graph/tensor.js'
 
+/** In which numbers a runtime computes; arrays in and out are float32 in either. */
+export type Precision = 'f32' | 'bf16'
+
 export interface Runtime {
   /** e.g. `onnxruntime-cpu`. */
   readonly name: string
+  /** Ends in the precision where that is not f32. */
   readonly version: string
   /** @throws AppError `runtime-compile` with the runtime's own words */
   compile(graph: Graph, options?: CompileOptions): Promise<Program>

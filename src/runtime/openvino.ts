@@ -1,0 +1,199 @@
+// Turns a graph into a program of OpenVINO on the processor, running on the caller's own arrays.
+import { cpus } from 'node:os'
+import { AppError, asError, type Text } from '../base/errors.js'
+import type { InPlace } from '../graph/in-place.js'
+import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
+import type { HostTensor, TensorType } from '../graph/tensor.js'
+import { allocate, checkBuffer } from './buffers.js'
+import { loadOpenvinoApi, type Handle, type OpenvinoApi } from './openvino-api.js'
+import { findOpenvinoLibraries, openvinoMissing, type OpenvinoLibraries } from './openvino-libraries.js'
+import type { CompileOptions, Precision, Program, Runtime } from './runtime.js'
+import { watchSharedArrays } from './shared-arrays.js'
+
+type Tensors = Readonly<Record<string, HostTensor>>
+
+/** OpenVINO, which also runs a model that is written already. */
+export interface OpenvinoRuntime extends Runtime {
+  /** @throws AppError `runtime-compile` */
+  compileWritten(written: WrittenGraph, options?: CompileOptions): Program
+}
+
+/**
+ * OpenVINO on the processor. The native libraries are found and loaded here, at the first call.
+ * @param precision `bf16` computes in bfloat16 where the processor can; arrays stay float32
+ * @throws AppError `runtime-load` (environment)
+ */
+export async function createOpenvino(precision: Precision = 'f32'): Promise<OpenvinoRuntime> {
+  const libraries = findOpenvinoLibraries()
+  if (!libraries) throw openvinoMissing()
+  const api = await loadOnce(libraries)
+  const compileWritten = (written: WrittenGraph, options: CompileOptions = {}): OpenvinoProgram => {
+    const properties = {
+      INFERENCE_PRECISION_HINT: precision,
+      INFERENCE_NUM_THREADS: String(options.threads ?? cpus().length),
+      PERFORMANCE_HINT: 'LATENCY',
+    }
+    return new OpenvinoProgram(api, written, properties)
+  }
+  return {
+    name: 'openvino',
+    // one that computes otherwise is another version to whoever compares
+    version: precision === 'f32' ? api.version : `${api.version} ${precision}`,
+    compileWritten,
+    compile(graph, options) {
+      return Promise.resolve().then(() => {
+        const written = writeOnnx(graph, 'standard')
+        const program = compileWritten(written, options)
+        const sharedPairs = watchSharedArrays(graph, Object.keys(written.inputs))
+        return {
+          run: (feeds, results) => program.run(feeds, results, sharedPairs),
+          close: () => program.close(),
+        }
+      })
+    },
+  }
+}
+
+const loaded = new Map<string, Promise<OpenvinoApi>>()
+
+/** Native libraries are loaded once a process. */
+function loadOnce({ folder, files }: OpenvinoLibraries): Promise<OpenvinoApi> {
+  const known = loaded.get(folder) ?? loadOpenvinoApi(files)
+  loaded.set(folder, known)
+  return known.catch((cause: unknown) => {
+    loaded.delete(folder)
+    throw new AppError('runtime-load', {
+      where: folder,
+      kind: 'environment',
+      what: {
+        en: `OpenVINO could not be loaded (${asError(cause).message})`,
+        ru: `не удалось загрузить OpenVINO (${asError(cause).message})`,
+      },
+      fix: {
+        en: 'Run `dvoynik engine install openvino` again, or train with onnxruntime-cpu',
+        ru: 'Повторите `dvoynik engine install openvino` или обучайте на onnxruntime-cpu',
+      },
+      cause,
+    })
+  })
+}
+
+function failed(code: 'runtime-compile' | 'runtime-run', what: Text, cause: unknown): AppError {
+  const words = asError(cause).message
+  return new AppError(code, {
+    kind: 'environment',
+    what: { en: `OpenVINO ${what.en}: ${words}`, ru: `OpenVINO ${what.ru}: ${words}` },
+    cause,
+  })
+}
+
+interface Wrapped {
+  readonly data: HostTensor['data']
+  readonly handle: Handle
+}
+
+/** An open request. It owns the tensors of the last run, and so keeps the arrays under them from being collected. */
+class OpenvinoProgram implements Program {
+  private readonly compiled: Handle
+  private readonly request: Handle
+  private readonly tensors = new Map<string, Wrapped>()
+  /** Shared arrays that were tried: true when the request may write over what it reads. */
+  private readonly tried = new Map<string, boolean>()
+  /** Runs of one request wait for each other. */
+  private queue: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly api: OpenvinoApi,
+    private readonly written: WrittenGraph,
+    properties: Readonly<Record<string, string>>,
+  ) {
+    try {
+      this.compiled = api.compile(written.bytes, properties)
+      this.request = api.createRequest(this.compiled)
+    } catch (cause) {
+      throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
+    }
+  }
+
+  async run(
+    feeds: Tensors,
+    results: Tensors,
+    sharedPairs: (feeds: Tensors, results: Tensors) => readonly InPlace[] = () => [],
+  ): Promise<void> {
+    const { inputs, outputs } = this.written
+    for (const name of Object.keys(inputs)) checkBuffer(name, feeds[name], inputs[name])
+    for (const name of Object.keys(outputs)) checkBuffer(name, results[name], outputs[name])
+    const pairs = sharedPairs(feeds, results)
+    const turn = this.queue.then(() => (pairs.length > 0 ? this.runShared(feeds, results, pairs) : this.infer(feeds, results))) // prettier-ignore
+    this.queue = turn.catch(() => undefined)
+    await turn
+  }
+
+  async close(): Promise<void> {
+    await this.queue
+    for (const { handle } of this.tensors.values()) this.api.freeTensor(handle)
+    this.tensors.clear()
+    this.api.freeRequest(this.request)
+    this.api.freeCompiled(this.compiled)
+  }
+
+  private async infer(feeds: Tensors, results: Tensors): Promise<void> {
+    const { inputs, outputs } = this.written
+    for (const name of Object.keys(inputs)) this.bind(name, feeds[name])
+    for (const name of Object.keys(outputs)) this.bind(outputs[name].onnxName, results[name])
+    try {
+      await this.api.infer(this.request)
+    } catch (cause) {
+      throw failed('runtime-run', { en: 'failed while running', ru: 'остановился с ошибкой' }, cause)
+    }
+  }
+
+  private bind(name: string, host: HostTensor): void {
+    const known = this.tensors.get(name)
+    if (known?.data === host.data) return
+    const handle = this.api.wrap(host)
+    this.api.setTensor(this.request, name, handle)
+    this.tensors.set(name, { data: host.data, handle })
+    if (known) this.api.freeTensor(known.handle)
+  }
+
+  /** In place where a trial has shown that this is safe; else through arrays of our own, copied afterwards. */
+  private async runShared(feeds: Tensors, results: Tensors, pairs: readonly InPlace[]): Promise<void> {
+    const key = JSON.stringify(pairs)
+    const safe = this.tried.get(key) ?? (await this.tryShared(pairs))
+    this.tried.set(key, safe)
+    if (safe) return this.infer(feeds, results)
+    const own = allocateAll(this.written.outputs)
+    await this.infer(feeds, own)
+    for (const name of Object.keys(results)) results[name].data.set(own[name].data as never)
+  }
+
+  /**
+   * OpenVINO lets some operations work in the memory of a result before the last reader of an input has run. When each
+   * step happens is fixed by the compiled plan, so one run over known values, apart and shared, tells which it is.
+   */
+  private async tryShared(pairs: readonly InPlace[]): Promise<boolean> {
+    const { inputs, outputs } = this.written
+    const feeds = allocateAll(inputs)
+    Object.values(feeds).forEach(fillForTrial)
+    const [apart, together] = [allocateAll(outputs), allocateAll(outputs)]
+    await this.infer(feeds, apart)
+    for (const { input, output } of pairs) together[output] = feeds[input]
+    await this.infer(feeds, together)
+    return Object.keys(outputs).every(name => bytesOf(apart[name]).equals(bytesOf(together[name])))
+  }
+}
+
+function allocateAll(types: Readonly<Record<string, TensorType>>): Record<string, HostTensor> {
+  return Object.fromEntries(Object.entries(types).map(([name, type]) => [name, allocate(type)]))
+}
+
+/** Values between 0.5 and 1.5, all neighbours different; other types stay zero, as ids may not leave their table. */
+function fillForTrial({ dtype, data }: HostTensor, tensor: number): void {
+  if (dtype !== 'float32') return
+  for (let i = 0; i < data.length; i++) data[i] = 0.5 + ((i * 0.6180339 + tensor * 0.7548777) % 1)
+}
+
+function bytesOf({ data }: HostTensor): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+}
