@@ -212,6 +212,12 @@ function genderOfPast(key: string): Gender {
   return isPastVerb(key) && !/л[ои](?:сь)?$/u.test(key) ? 'm' : 'unknown'
 }
 
+/** «— Иван.» answers who it is, and a name of three words introduces; nobody is called so. */
+function tellsName(text: string, mention: PersonMention, home: Segment): boolean {
+  const alone = mention.start === home.start && /^\.?\s*$/u.test(text.slice(mention.end, home.end))
+  return alone || listWords(text, mention.start, mention.end).length >= 3
+}
+
 /** A name set off by commas or alone before a mark: «Иван, иди сюда», «Иди сюда, милый Иван!». */
 function findVocatives(text: string, segments: readonly Segment[], mentions: readonly PersonMention[]): string[] {
   const speech = segments.filter(segment => segment.kind === 'speech')
@@ -223,6 +229,7 @@ function findVocatives(text: string, segments: readonly Segment[], mentions: rea
     const home = speech.find(({ start, end }) => mention.start >= start && mention.end <= end)
     if (/-(?:то|таки|де)$/u.test(text.slice(mention.start, mention.end))) return false // «Голядкин-то…» is spoken of
     if (home === undefined || !(canBeSubject(mention) || mention.case === 'voct')) return false
+    if (tellsName(text, mention, home)) return false
     const before = text
       .slice(home.start, mention.start)
       .replace(
