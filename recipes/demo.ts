@@ -8,6 +8,7 @@ import { sayOutcome } from '../src/cli/outcome.js'
 import { createOutput, paint } from '../src/cli/output.js'
 import { createProgressView } from '../src/cli/progress.js'
 import { runProgram } from '../src/cli/program.js'
+import type { StageOutcome } from '../src/project/stage.js'
 import {
   addSource,
   assetPath,
@@ -37,22 +38,29 @@ const { values, positionals } = parseArgs({
   },
 })
 const lang = values.lang === 'ru' || values.lang === 'en' ? values.lang : detectLang(process.env)
-const output = createOutput({ lang, json: false, quiet: false, stdout: process.stdout, stderr: process.stderr })
-const colors = paint(process.stdout)
 const view = createProgressView({ lang, json: false, quiet: false, stream: process.stderr, stdout: process.stdout })
+const output = createOutput({
+  lang,
+  json: false,
+  quiet: false,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  before: view.stop,
+})
+const colors = paint(process.stdout)
 
 /** The whole journey; every stage is a function of the library. */
 async function demo(signal: AbortSignal): Promise<void> {
   const started = performance.now()
   const book = positionals[0] ?? story.book
   const folder = join(resolve(values.out), basename(book).replace(/\.[^.]*$/u, ''))
-  const work = { signal, onProgress: view.onProgress, onWarning: output.warn, onNotice: output.say }
+  const onStage = (outcome: StageOutcome): void => (outcome.skipped ? undefined : sayOutcome(output, outcome))
+  const work = { signal, onProgress: view.onProgress, onWarning: output.warn, onNotice: output.say, onStage }
 
   heading('1/5', { en: `Reading ${basename(book)}`, ru: `Читаю ${basename(book)}` })
   let project = await freshProject(folder)
   project = (await addSource(project, book, work)).project
   const people = await findPeople(project, work)
-  people.outcomes.forEach(outcome => sayOutcome(output, outcome))
   const wanted = values.focus ?? (positionals[0] ? people.register.people[0]?.name : story.focus) ?? ''
   const focus = await choosePerson(project, wanted, work)
 
@@ -61,13 +69,12 @@ async function demo(signal: AbortSignal): Promise<void> {
     ru: `Собираю набор данных: ${focus.name} становится «я»`,
   })
   project = await openProject(folder)
-  for (const outcome of await buildDataset(project, work)) sayOutcome(output, outcome)
+  await buildDataset(project, work)
 
   heading('3/5', { en: 'Training', ru: 'Обучаю' })
   const steps = Number(values.steps)
   project = await changePlan(project, { train: { ...project.plan.train, steps, evaluateEvery: Math.ceil(steps / 8) } })
-  const trained = await trainProject(project, work)
-  trained.outcomes.filter(outcome => !outcome.skipped).forEach(outcome => sayOutcome(output, outcome))
+  await trainProject(project, work)
 
   heading('4/5', { en: 'The same questions, before and after', ru: 'Одни и те же вопросы, до и после' })
   const before = await ask(project, true)

@@ -1,8 +1,9 @@
 // Commands about the people of a book: list, choose, merge, rename, set gender.
 import type { Person, Register } from '../characters/person.js'
-import { AppError } from '../base/errors.js'
+import { AppError, type Text } from '../base/errors.js'
 import { changePeople, choosePerson, findPeople, type PeopleChange } from '../project/people.js'
 import { openProject } from '../project/project.js'
+import type { StageOutcome } from '../project/stage.js'
 import type { Call, CommandSpec } from './command.js'
 import { sayOutcome } from './outcome.js'
 
@@ -14,11 +15,20 @@ const genderNames = {
 
 async function listPeople({ folder, output, onProgress, signal, options }: Call): Promise<void> {
   const project = await openProject(folder)
-  const found = await findPeople(project, { onProgress, signal, onWarning: text => output.warn(text) })
-  for (const outcome of found.outcomes) sayOutcome(output, outcome)
+  const onStage = (outcome: StageOutcome): void => (outcome.skipped ? undefined : sayOutcome(output, outcome))
+  const found = await findPeople(project, { onProgress, signal, onWarning: output.warn, onStage })
+  const { focus } = project.plan
+  if (focus !== undefined && !found.focus) output.warn(unknownFocus(focus))
   const limit = options.all === true ? found.register.people.length : 20
   const text = (lang: 'en' | 'ru'): string => peopleTable(found.register, found.focus, limit, lang)
   output.result({ en: text('en'), ru: text('ru') }, { focus: found.focus?.id, people: found.register.people })
+}
+
+function unknownFocus(name: string): Text {
+  return {
+    en: `nobody is called "${name}" any more (key focus of dvoynik.json); choose again: dvoynik characters choose NAME`,
+    ru: `никого не зовут «${name}» (ключ focus в dvoynik.json); выберите заново: dvoynik characters choose ИМЯ`,
+  }
 }
 
 function peopleTable({ people }: Register, focus: Person | undefined, limit: number, lang: 'en' | 'ru'): string {

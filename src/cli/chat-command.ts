@@ -1,13 +1,14 @@
 // The command that talks: a prompt, streamed replies, and a few words that begin with a slash.
 import { createInterface } from 'node:readline/promises'
 import { join } from 'node:path'
-import { AppError, type Lang } from '../base/errors.js'
+import { AppError, asError, type Lang } from '../base/errors.js'
 import { writeFileAtomic } from '../base/files.js'
 import { openConversation, type OpenConversation } from '../project/chat.js'
 import { openProject } from '../project/project.js'
 import type { Call, CommandSpec } from './command.js'
 import { wholeNumber } from './model-commands.js'
 import { paint } from './output.js'
+import { explainSystemError } from './system-error.js'
 
 export const chatCommand: CommandSpec = {
   usage: '[message...]',
@@ -15,7 +16,7 @@ export const chatCommand: CommandSpec = {
   options: [
     {
       flags: '--name <run>',
-      summary: { en: 'which run to talk to (default: main)', ru: 'с каким запуском говорить (по умолчанию main)' },
+      summary: { en: 'which run to talk to (default: main)', ru: 'с каким прогоном говорить (по умолчанию main)' },
     },
     {
       flags: '--base',
@@ -57,10 +58,13 @@ async function answer({ output, signal }: Call, open: OpenConversation, question
 }
 
 async function talkToLines(call: Call, open: OpenConversation): Promise<void> {
-  for await (const line of createInterface({ input: process.stdin })) {
+  const lines = createInterface({ input: process.stdin })
+  call.signal.addEventListener('abort', () => lines.close())
+  for await (const line of lines) {
+    if (call.signal.aborted || line.trim() === '/exit') break
     if (line.trim()) await handleLine(call, open, line.trim())
-    if (call.signal.aborted) throw stopped()
   }
+  if (call.signal.aborted) throw stopped()
 }
 
 async function talkOnTerminal(call: Call, open: OpenConversation): Promise<void> {
@@ -68,6 +72,7 @@ async function talkOnTerminal(call: Call, open: OpenConversation): Promise<void>
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   const closed = new AbortController()
   terminal.on('close', () => closed.abort())
+  call.signal.addEventListener('abort', () => terminal.close())
   // Ctrl-C during a reply stops the reply; at the prompt it ends the conversation.
   let talking: AbortController | undefined
   terminal.on('SIGINT', () => (talking ? talking.abort() : terminal.close()))
@@ -98,8 +103,19 @@ async function handleLine(call: Call, open: OpenConversation, line: string): Pro
     return answer(call, open, line)
   }
   const command = slashCommands[word]
-  if (!command) throwUnknown(call, word)
-  else await command(call, open, rest)
+  if (!command) return sayUnknown(call, word)
+  try {
+    await command(call, open, rest)
+  } catch (thrown) {
+    sayMistake(call, thrown)
+  }
+}
+
+/** A wrong value or a file that cannot be written must not end the talk. */
+function sayMistake({ output }: Call, thrown: unknown): void {
+  const error = thrown instanceof AppError ? thrown : explainSystemError(asError(thrown))
+  if (!error) throw thrown
+  output.warn({ en: error.render('en'), ru: error.render('ru') })
 }
 
 type SlashCommand = (call: Call, open: OpenConversation, rest: readonly string[]) => Promise<void> | void
@@ -121,7 +137,7 @@ const slashCommands: Readonly<Record<string, SlashCommand | undefined>> = {
 }
 
 /** A mistyped slash word must not end the talk. */
-function throwUnknown({ output }: Call, word: string): void {
+function sayUnknown({ output }: Call, word: string): void {
   output.warn({
     en: `${word} is not known; there are /reset, /save, /seed and /exit`,
     ru: `${word}: нет такой команды; есть /reset, /save, /seed и /exit`,

@@ -1,6 +1,8 @@
 // The command that shows which rule acted on a text: cleaning, speech, rewriting.
+import type { Lang } from '../base/errors.js'
 import { explainText, type Explanation } from '../project/explain.js'
 import { openProject } from '../project/project.js'
+import { stageWords, wordFor } from '../project/words.js'
 import type { Call, CommandSpec } from './command.js'
 
 export const explainCommand: CommandSpec = {
@@ -9,11 +11,17 @@ export const explainCommand: CommandSpec = {
   options: [],
   async run({ args, folder, output }: Call) {
     const lines = await explainText(await openProject(folder), args.join(' '))
-    const show = ({ stage, rule, detail }: Explanation): string => `${stage.padEnd(10)} ${rule.padEnd(28)} ${detail}`
-    const text = lines.map(show).join('\n')
+    const show = (lang: Lang): string => lines.map(line => showLine(line, lang)).join('\n')
     output.result(
-      { en: text || 'No rule acts on this text.', ru: text || 'На этот текст не действует ни одно правило.' },
+      {
+        en: show('en') || 'No rule acts on this text.',
+        ru: show('ru') || 'На этот текст не действует ни одно правило.',
+      },
       lines,
     )
   },
+}
+
+function showLine({ stage, rule, detail }: Explanation, lang: Lang): string {
+  return `${wordFor(stageWords, stage)[lang].padEnd(14)} ${rule.padEnd(30)} ${detail[lang]}`
 }

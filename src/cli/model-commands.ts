@@ -2,7 +2,9 @@
 import { resolve } from 'node:path'
 import { AppError, type Text } from '../base/errors.js'
 import { buildDataset, exportFormats, exportProjectDataset } from '../project/dataset.js'
-import { changePlan, openProject } from '../project/project.js'
+import { choosePerson } from '../project/people.js'
+import { openProject } from '../project/project.js'
+import type { StageOutcome } from '../project/stage.js'
 import { addProjectTokens, trainTokenizer } from '../project/tokenizer.js'
 import { trainProject } from '../project/train.js'
 import type { Call, CommandSpec } from './command.js'
@@ -16,9 +18,14 @@ export const buildCommand: CommandSpec = {
   ],
   async run({ folder, options, output, onProgress, signal }: Call) {
     let project = await openProject(folder)
-    if (typeof options.focus === 'string') project = await changePlan(project, { focus: options.focus })
-    const outcomes = await buildDataset(project, { onProgress, signal, onWarning: text => output.warn(text) })
-    for (const outcome of outcomes) sayOutcome(output, outcome)
+    const onStage = (outcome: StageOutcome): void => sayOutcome(output, outcome)
+    const work = { onProgress, signal, onWarning: output.warn }
+    if (typeof options.focus === 'string') {
+      // The people must be known before a name can be checked; a wrong one does not reach the plan.
+      await choosePerson(project, options.focus, work)
+      project = await openProject(folder)
+    }
+    const outcomes = await buildDataset(project, { ...work, onStage })
     output.result(
       {
         en: 'The dataset is in dataset/. Next: dvoynik train',
@@ -110,20 +117,25 @@ export const trainCommand: CommandSpec = {
   options: [
     {
       flags: '--name <run>',
-      summary: { en: 'name of the run (default: main)', ru: 'имя запуска (по умолчанию main)' },
+      summary: { en: 'name of the run (default: main)', ru: 'имя прогона (по умолчанию main)' },
     },
-    { flags: '--steps <number>', summary: { en: 'number of optimizer steps', ru: 'число шагов оптимизатора' } },
+    {
+      flags: '--steps <number>',
+      summary: {
+        en: 'number of optimizer steps, for this call instead of the plan’s',
+        ru: 'число шагов оптимизатора для этого вызова вместо указанного в плане',
+      },
+    },
     {
       flags: '--fresh',
-      summary: { en: 'forget the run of that name and begin anew', ru: 'забыть прежний запуск и начать заново' },
+      summary: { en: 'forget the run of that name and begin anew', ru: 'забыть прежний прогон и начать заново' },
     },
   ],
   async run({ folder, options, output, onProgress, signal }: Call) {
     let project = await openProject(folder)
     if (options.steps !== undefined) {
-      project = await changePlan(project, {
-        train: { ...project.plan.train, steps: wholeNumber('--steps', options.steps, 1) },
-      })
+      const steps = wholeNumber('--steps', options.steps, 1)
+      project = { ...project, plan: { ...project.plan, train: { ...project.plan.train, steps } } }
     }
     const run = typeof options.name === 'string' ? options.name : undefined
     const trained = await trainProject(project, {
@@ -131,12 +143,13 @@ export const trainCommand: CommandSpec = {
       signal,
       run,
       fresh: options.fresh === true,
-      onWarning: text => output.warn(text),
-      onNotice: text => output.say(text),
+      onWarning: output.warn,
+      onNotice: output.say,
+      onStage: outcome => sayOutcome(output, outcome),
     })
-    for (const outcome of trained.outcomes) sayOutcome(output, outcome)
+    const talk = run === undefined ? 'dvoynik chat' : `dvoynik chat --name ${run}`
     output.result(
-      { en: `Trained: ${trained.folder}. Next: dvoynik chat`, ru: `Обучено: ${trained.folder}. Дальше: dvoynik chat` },
+      { en: `Trained: ${trained.folder}. Next: ${talk}`, ru: `Обучено: ${trained.folder}. Дальше: ${talk}` },
       { folder: trained.folder },
     )
   },

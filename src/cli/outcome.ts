@@ -3,8 +3,8 @@ import type { Lang, Text } from '../base/errors.js'
 import type { StageReport } from '../base/report.js'
 import type { StageState } from '../project/manifest.js'
 import type { StageOutcome } from '../project/stage.js'
+import { countWords, reasonWords, stageWords, unitWords, wordFor } from '../project/words.js'
 import type { Output } from './command.js'
-import { stageNames } from './progress.js'
 
 export const stateNames: { readonly [S in StageState]: Text } = {
   done: { en: 'done', ru: 'готово' },
@@ -14,35 +14,36 @@ export const stateNames: { readonly [S in StageState]: Text } = {
 
 /** Tells what a stage did, or that it was skipped. */
 export function sayOutcome(output: Output, { stage, skipped, reports }: StageOutcome): void {
-  if (skipped) {
-    output.say({ en: `${stage}: nothing has changed, skipped`, ru: `${stage}: ничего не изменилось, пропущено` })
-    return
-  }
-  for (const report of reports) output.say(reportLines(report))
+  const { en, ru } = wordFor(stageWords, stage)
+  if (skipped) output.say({ en: `${en}: nothing has changed, skipped`, ru: `${ru}: ничего не изменилось, пропущено` })
+  else for (const report of reports) output.say(reportLines(report))
 }
 
-/** `Cleaning: 1010 paragraphs, 998 kept, dropped: isbn 1, … ; found …` */
+/** `Cleaning: 1010 paragraphs, kept 998; dropped: ISBN 1, …`; counts for specialists are left out. */
 export function reportLines(report: StageReport): Text {
   return { en: reportLine(report, 'en'), ru: reportLine(report, 'ru') }
 }
 
 function reportLine({ stage, unit, input, kept, dropped, counts }: StageReport, lang: Lang): string {
-  const name = stageNames[stage]?.[lang] ?? stage
-  const drops = listCounts(dropped)
-  const found = listCounts(counts ?? {})
-  const words =
-    lang === 'en'
-      ? { kept: 'kept', dropped: 'dropped', found: 'found' }
-      : { kept: 'оставлено', dropped: 'отброшено', found: 'найдено' }
-  const parts = [`${name}: ${input} ${unit}, ${words.kept} ${kept}`]
-  if (drops) parts.push(`${words.dropped}: ${drops}`)
-  if (found) parts.push(`${words.found}: ${found}`)
+  const known = Object.entries(counts ?? {}).filter(([name]) => name in countWords)
+  const drops = listCounts(Object.entries(dropped), name => wordFor(reasonWords, name)[lang])
+  const found = listCounts(known, name => countWords[name][lang])
+  const left = kept === input ? '' : `, ${{ en: 'kept', ru: 'оставлено' }[lang]} ${kept}`
+  const parts = [`${wordFor(stageWords, stage)[lang]}: ${amount(input, unit, lang)}${left}`]
+  if (drops) parts.push(`${{ en: 'dropped', ru: 'отброшено' }[lang]}: ${drops}`)
+  if (found) parts.push(found)
   return parts.join('; ')
 }
 
-function listCounts(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
+/** A number with its unit: `5 paragraphs`, `абзацев 5`. */
+export function amount(count: number | string, unit: string, lang: Lang): string {
+  const word = wordFor(unitWords, unit)[lang]
+  return lang === 'en' ? `${count} ${word}` : `${word} ${count}`
+}
+
+function listCounts(counts: readonly (readonly [string, number])[], nameOf: (name: string) => string): string {
+  return counts
     .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${name} ${count}`)
+    .map(([name, count]) => `${nameOf(name)} ${count}`)
     .join(', ')
 }

@@ -9,23 +9,29 @@ export interface OutputOptions {
   readonly quiet: boolean
   readonly stdout: NodeJS.WritableStream
   readonly stderr: NodeJS.WritableStream
+  /** Called before anything is written, e.g. to end a progress bar that stands on the line. */
+  readonly before?: () => void
 }
 
-export function createOutput({ lang, json, quiet, stdout, stderr }: OutputOptions): Output {
+export function createOutput({ lang, json, quiet, stdout, stderr, before }: OutputOptions): Output {
   const event = (data: unknown): void => void stdout.write(JSON.stringify(data) + '\n')
+  const line = (stream: NodeJS.WritableStream, text: string): void => {
+    before?.()
+    stream.write(text + '\n')
+  }
   return {
     json,
     say(text) {
       if (json) event({ event: 'message', text: text[lang] })
-      else if (!quiet) stdout.write(text[lang] + '\n')
+      else if (!quiet) line(stdout, text[lang])
     },
     result(text, data) {
       if (json) event({ event: 'result', data })
-      else stdout.write(text[lang] + '\n')
+      else line(stdout, text[lang])
     },
     warn(text) {
       if (json) event({ event: 'warning', text: text[lang] })
-      else stderr.write(paint(stderr).yellow(warningLabel[lang]) + text[lang] + '\n')
+      else line(stderr, paint(stderr).yellow(warningLabel[lang]) + text[lang])
     },
     write(text) {
       stdout.write(text)

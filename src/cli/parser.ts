@@ -72,7 +72,16 @@ const helpTitles: Readonly<Record<string, string>> = {
 function configure(command: Command, lang: Lang): void {
   command.exitOverride().configureOutput({ writeErr: () => undefined })
   command.helpOption('-h, --help', { en: 'print this help', ru: 'показать эту справку' }[lang]).helpCommand(false)
-  if (lang === 'ru') command.configureHelp({ styleTitle: text => helpTitles[text] ?? text })
+  if (lang === 'ru')
+    command.configureHelp({
+      styleTitle: text => helpTitles[text] ?? text,
+      styleUsage: translatePlaces,
+      styleSubcommandTerm: translatePlaces,
+    })
+}
+
+function translatePlaces(text: string): string {
+  return text.replace('[options]', '[параметры]').replace('[command]', '[команда]')
 }
 
 /** A mistake in how a command was called, as our own error; help and version are no mistakes and give undefined. */

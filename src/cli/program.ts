@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander'
 import { AppError, asError, exitCodes, type Lang } from '../base/errors.js'
 import { explainUsage } from './parser.js'
+import { explainSystemError } from './system-error.js'
 
 export interface ProgramOptions {
   readonly lang: Lang
@@ -16,7 +17,7 @@ export async function runProgram(
   work: (signal: AbortSignal) => Promise<void>,
   options: ProgramOptions,
 ): Promise<number> {
-  const interrupt = listenForInterrupt()
+  const interrupt = listenForInterrupt(options)
   try {
     await work(interrupt.signal)
     return 0
@@ -29,10 +30,12 @@ export async function runProgram(
 }
 
 /** The first Ctrl-C asks the work to stop at a good place, the second ends the program. */
-function listenForInterrupt(): { signal: AbortSignal; close: () => void } {
+function listenForInterrupt({ lang, argv, before }: ProgramOptions): { signal: AbortSignal; close: () => void } {
   const controller = new AbortController()
   const onSignal = (): void => {
+    before?.()
     if (controller.signal.aborted) process.exit(exitCodes.interrupted)
+    if (!argv.includes('--quiet') && !argv.includes('--json')) process.stderr.write(stopping[lang] + '\n')
     controller.abort()
   }
   process.on('SIGINT', onSignal)
@@ -41,8 +44,13 @@ function listenForInterrupt(): { signal: AbortSignal; close: () => void } {
   return { signal: controller.signal, close }
 }
 
+const stopping = {
+  en: 'Stopping at a good place; Ctrl-C again stops at once',
+  ru: 'Останавливаюсь в удобном месте; ещё раз Ctrl-C: остановить сразу',
+}
+
 function reportFailure(thrown: unknown, { lang, argv }: ProgramOptions): number {
-  const error = thrown instanceof CommanderError ? explainUsage(thrown) : asError(thrown)
+  const error = thrown instanceof CommanderError ? explainUsage(thrown) : explainFailure(asError(thrown))
   if (!error) return 0
   const known = error instanceof AppError
   const message = known ? error.render(lang) : `${unexpected[lang]}: ${error.message}`
@@ -51,6 +59,10 @@ function reportFailure(thrown: unknown, { lang, argv }: ProgramOptions): number 
   else process.stderr.write(message + '\n')
   if (argv.includes('--debug')) process.stderr.write((error.stack ?? '') + '\n')
   return known ? exitCodes[error.kind] : exitCodes.user
+}
+
+function explainFailure(error: Error): Error {
+  return error instanceof AppError ? error : (explainSystemError(error) ?? error)
 }
 
 const unexpected = {

@@ -2,6 +2,8 @@
 import { SingleBar } from 'cli-progress'
 import type { Lang, Text } from '../base/errors.js'
 import type { OnProgress, Progress } from '../base/progress.js'
+import { stageWords, wordFor } from '../project/words.js'
+import { amount } from './outcome.js'
 
 export interface ProgressOptions {
   readonly lang: Lang
@@ -21,19 +23,6 @@ export interface ProgressView {
 const plainIntervalMs = 5000
 /** Work shorter than this leaves no plain line. */
 const quickMs = 2000
-
-/** Names of stages as people read them. */
-export const stageNames: Readonly<Record<string, Text>> = {
-  read: { en: 'Reading', ru: 'Чтение' },
-  clean: { en: 'Cleaning', ru: 'Очистка' },
-  characters: { en: 'Characters', ru: 'Персонажи' },
-  dialogue: { en: 'Dialogue', ru: 'Диалоги' },
-  rewrite: { en: 'Rewriting', ru: 'Переписывание' },
-  dataset: { en: 'Dataset', ru: 'Набор данных' },
-  tokenizer: { en: 'Tokenizer', ru: 'Токенизатор' },
-  train: { en: 'Training', ru: 'Обучение' },
-  evaluate: { en: 'Evaluation', ru: 'Оценка' },
-}
 
 export function createProgressView(options: ProgressOptions): ProgressView {
   if (options.quiet) return { onProgress: () => undefined, stop: () => undefined }
@@ -64,7 +53,7 @@ function createBar({ lang, stream }: ProgressOptions): ProgressView {
   const onProgress: OnProgress = progress => {
     if (progress.stage !== stage || !bar) bar = start(progress)
     if (progress.total !== undefined) bar.setTotal(progress.total)
-    bar.update(progress.done, { note: progress.note ?? '' })
+    bar.update(progress.done, { note: translateNote(progress.note ?? '', lang) })
     if (progress.total !== undefined && progress.done >= progress.total) stop()
   }
   return { onProgress, stop }
@@ -91,10 +80,11 @@ function plainLine(progress: Progress, elapsedMs: number, lang: Lang): string {
   const { done, total, unit, note } = progress
   const seconds = elapsedMs / 1000
   const rate = seconds > 0.5 && done > 0 ? done / seconds : undefined
-  const parts = [`${title(progress.stage, lang)}: ${done}${total === undefined ? '' : `/${total}`} ${unit}`]
-  if (rate !== undefined) parts.push(`${rate.toFixed(rate < 10 ? 1 : 0)}/s`)
+  const share = total === undefined ? String(done) : `${done}/${total}`
+  const parts = [`${title(progress.stage, lang)}: ${amount(share, unit, lang)}`]
+  if (rate !== undefined) parts.push(`${rate.toFixed(rate < 10 ? 1 : 0)}/${{ en: 's', ru: 'с' }[lang]}`)
   if (rate !== undefined && total !== undefined && done < total) parts.push(timeLeft((total - done) / rate)[lang])
-  if (note) parts.push(note)
+  if (note) parts.push(translateNote(note, lang))
   return parts.join(', ')
 }
 
@@ -107,5 +97,17 @@ function timeLeft(seconds: number): Text {
 }
 
 function title(stage: string, lang: Lang): string {
-  return stageNames[stage]?.[lang] ?? stage
+  return wordFor(stageWords, stage)[lang]
 }
+
+/** Notes are written by stages that know one language; here their few words are exchanged, and time left is shown once. */
+function translateNote(note: string, lang: Lang): string {
+  const rest = note.replace(/, \d+ (?:s|min)$/u, '')
+  return lang === 'en' ? rest : noteWords.reduce((text, [pattern, word]) => text.replace(pattern, word), rest)
+}
+
+const noteWords: readonly (readonly [RegExp, string])[] = [
+  [/\bloss (?=\d)/u, 'потери '],
+  [/(?<=\d )tok\/s/u, 'ток/с'],
+  [/(?<=\d )words$/u, 'слов'],
+]

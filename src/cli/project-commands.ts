@@ -3,23 +3,29 @@ import { basename, join, resolve } from 'node:path'
 import type { StageReport } from '../base/report.js'
 import { addSource, initProject, openProject } from '../project/project.js'
 import { projectStatus, runPlan, type StageStatus } from '../project/run.js'
+import { stageWords, wordFor } from '../project/words.js'
 import type { Call, CommandSpec } from './command.js'
-import { reportLines, sayOutcome, stateNames } from './outcome.js'
+import { amount, sayOutcome, stateNames } from './outcome.js'
 
 export const initCommand: CommandSpec = {
   usage: '<folder>',
   summary: { en: 'Make a project folder', ru: 'Создать папку проекта' },
   options: [],
   async run({ args, folder, output }: Call) {
-    const project = await initProject(resolve(folder, args[0]), basename(args[0]))
+    const project = await initProject(resolve(folder, args[0]))
     output.result(
       {
-        en: `Made ${project.folder}. Next: cd ${args[0]} && dvoynik add book.fb2`,
-        ru: `Создано: ${project.folder}. Дальше: cd ${args[0]} && dvoynik add книга.fb2`,
+        en: `Made ${project.folder}. Next: cd ${quoteWord(args[0])} && dvoynik add book.fb2`,
+        ru: `Создано: ${project.folder}. Дальше: cd ${quoteWord(args[0])} && dvoynik add книга.fb2`,
       },
       { folder: project.folder },
     )
   },
+}
+
+/** A word as a shell takes it. */
+function quoteWord(word: string): string {
+  return /^[\p{L}\p{N}._/@:+-]+$/u.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
 export const addCommand: CommandSpec = {
@@ -55,7 +61,7 @@ export const addCommand: CommandSpec = {
 }
 
 function summary(report: StageReport, lang: 'en' | 'ru'): string {
-  return lang === 'en' ? `${report.kept} ${report.unit}` : `абзацев: ${report.kept}`
+  return amount(report.kept, report.unit, lang)
 }
 
 export const runAllCommand: CommandSpec = {
@@ -66,7 +72,8 @@ export const runAllCommand: CommandSpec = {
     const outcomes = await runPlan(await openProject(folder), {
       onProgress,
       signal,
-      onWarning: text => output.warn(text),
+      onWarning: output.warn,
+      onNotice: output.say,
       onStage: outcome => sayOutcome(output, outcome),
     })
     output.result({ en: 'All done. Next: dvoynik chat', ru: 'Всё готово. Дальше: dvoynik chat' }, outcomes)
@@ -93,6 +100,7 @@ export const statusCommand: CommandSpec = {
 }
 
 function statusLine({ stage, state, reports }: StageStatus, lang: 'en' | 'ru'): string {
-  const details = reports.map(report => reportLines(report)[lang]).join('; ')
-  return `  ${stage.padEnd(11)} ${stateNames[state][lang]}${details ? `  (${details})` : ''}`
+  const last = state === 'missing' ? undefined : reports.at(-1)
+  const name = wordFor(stageWords, stage)[lang].padEnd(lang === 'en' ? 11 : 13)
+  return `  ${name} ${stateNames[state][lang]}${last ? `, ${amount(last.kept, last.unit, lang)}` : ''}`
 }

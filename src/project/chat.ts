@@ -1,11 +1,14 @@
 // Opens a conversation with the character of a project.
 import { join } from 'node:path'
 import { createDecoder } from '../model/decoder.js'
-import { loadModel } from '../model/weights.js'
+import type { Adapter } from '../model/adapter.js'
+import { loadModel, type Model } from '../model/weights.js'
 import { Conversation } from '../generate/conversation.js'
 import { createRuntime } from '../runtime/registry.js'
 import { loadTokenizer } from '../tokenizer/files.js'
 import { paths, type Project } from './project.js'
+import { runStage } from './stage.js'
+import { tokenizerStage } from './tokenizer.js'
 import { loadTrained } from './train.js'
 
 export interface OpenConversation {
@@ -24,18 +27,24 @@ export interface ConversationChoice {
   readonly seed?: number
 }
 
-/** @throws AppError `no-run` when there is nothing trained yet */
+/**
+ * Before training, `base` prepares the model where that is not done yet.
+ * @throws AppError `no-run` when there is nothing trained yet
+ */
 export async function openConversation(
   project: Project,
   { run, base = false, seed }: ConversationChoice = {},
 ): Promise<OpenConversation> {
   const { chat, focus, name } = project.plan
-  const { model, adapter } = base
-    ? { model: await loadModel(join(project.folder, paths.start)), adapter: undefined }
-    : await loadTrained(project, run)
+  const { model, adapter } = base ? await loadStart(project) : await loadTrained(project, run)
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
   const decoder = await createDecoder(model, { adapter, runtime: await createRuntime() })
   const { maxTokens, seed: plannedSeed, ...sampling } = chat
   const conversation = new Conversation(decoder, tokenizer, { sampling, maxTokens, seed: seed ?? plannedSeed })
   return { conversation, name: focus ?? name, close: () => decoder.close() }
+}
+
+async function loadStart(project: Project): Promise<{ model: Model; adapter?: Adapter }> {
+  await runStage('tokenizer', tokenizerStage, project, {})
+  return { model: await loadModel(join(project.folder, paths.start)) }
 }

@@ -1,5 +1,5 @@
 // Stage `dataset`: scenes, rewriting and examples of all sources, stored with drops and provenance.
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists } from '../base/files.js'
@@ -17,7 +17,7 @@ import { findScenes } from '../dialogue/scenes.js'
 import { writeEditable } from './editable.js'
 import { findPeople, readPeople, type TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
-import { runStage, type Stage, type StageOutcome } from './stage.js'
+import { runStage, throwIfStopped, type Stage, type StageOutcome } from './stage.js'
 import { readCleaned } from './text.js'
 
 /** Dictionaries and people are inputs, because the user may edit them. */
@@ -27,7 +27,8 @@ export const datasetStage: Stage = {
     inputs: [paths.text, paths.people, paths.me, paths.ti],
   }),
   outputs: () => [join(paths.dataset, 'examples.jsonl'), join(paths.dataset, 'drops.jsonl')],
-  async work(project, { onProgress }) {
+  async work(project, options) {
+    const { onProgress } = options
     const register = await readPeople(project)
     const cast = findCast(project, register)
     const dictionaries = await readDictionaries(project, register, cast.focus)
@@ -37,6 +38,7 @@ export const datasetStage: Stage = {
     const people = createPeopleLookup(register)
     const documents = await readCleaned(project)
     for (const [done, document] of documents.entries()) {
+      throwIfStopped(options, 'dataset')
       onProgress?.({ stage: 'dataset', done, total: documents.length, unit: 'books', note: document.title })
       const scenes = findScenes(document, { people })
       const built = buildExamples({
@@ -143,7 +145,7 @@ export const exportFormats = Object.keys(exportEndings) as readonly ExportFormat
 /**
  * Writes the dataset in another form, into dataset/export/ unless a path is given.
  * @returns path of the file, and the writer's report where a form leaves rows out
- * @throws AppError `unknown-format` with the nearest name; `no-dataset` when it is not built yet
+ * @throws AppError `unknown-format` with the nearest name; `target-is-folder`; `no-dataset` when it is not built yet
  */
 export async function exportProjectDataset(
   project: Project,
@@ -154,9 +156,26 @@ export async function exportProjectDataset(
   if (!(await exists(join(folder, 'examples.jsonl')))) throw noDataset(folder)
   const name = exportFormats.find(known => known === format)
   if (name === undefined) throw unknownFormat(format)
+  if (path !== undefined && (await isFolder(path))) throw targetIsFolder(path)
   const target = path ?? join(folder, 'export', `dataset.${exportEndings[name]}`)
   const report = await exportDataset(folder, name, target, { blacklist: project.plan.dataset.blacklist })
   return { path: target, report }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    info => info.isDirectory(),
+    () => false,
+  )
+}
+
+function targetIsFolder(path: string): AppError {
+  return new AppError('target-is-folder', {
+    where: path,
+    kind: 'usage',
+    what: { en: 'this is a folder', ru: 'это папка' },
+    fix: { en: 'Give the name of a file', ru: 'Укажите имя файла' },
+  })
 }
 
 function unknownFormat(format: string): AppError {

@@ -1,19 +1,18 @@
 // Stage `characters`: the register of people as an editable file, and the user's changes to it.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Text } from '../base/errors.js'
+import { AppError, type Text } from '../base/errors.js'
 import { writeFileAtomic } from '../base/files.js'
-import type { WorkOptions } from '../base/progress.js'
 import type { Person, Register } from '../characters/person.js'
 import { formatPeople, parsePeople } from '../characters/people-file.js'
 import { findCharacters, mergePeople, renamePerson, resolvePerson, setGender } from '../characters/register.js'
 import type { Document } from '../sources/document.js'
 import { writeEditable, writeEdited } from './editable.js'
 import { changePlan, paths, type Project } from './project.js'
-import { runStage, type Stage, type StageOutcome } from './stage.js'
+import { runStage, type Stage, type StageOptions, type StageOutcome } from './stage.js'
 import { readCleaned, textStage } from './text.js'
 
-export interface TellOptions extends WorkOptions {
+export interface TellOptions extends StageOptions {
   readonly onWarning?: (text: Text) => void
 }
 
@@ -38,6 +37,7 @@ function joinDocuments(documents: readonly Document[]): Document {
 
 export interface FoundPeople {
   readonly register: Register
+  /** The character of the plan; undefined when none is chosen or the name is not in the register. */
   readonly focus: Person | undefined
   readonly outcomes: readonly StageOutcome[]
 }
@@ -49,8 +49,17 @@ export async function findPeople(project: Project, options: TellOptions = {}): P
     await runStage('characters', charactersStage, project, options),
   ]
   const register = await readPeople(project)
-  const { focus } = project.plan
-  return { register, focus: focus === undefined ? undefined : resolvePerson(register, focus), outcomes }
+  return { register, focus: focusOf(register, project.plan.focus), outcomes }
+}
+
+/** Choosing another name must be possible when the one in the plan is wrong, so this does not throw. */
+function focusOf(register: Register, name: string | undefined): Person | undefined {
+  try {
+    return name === undefined ? undefined : resolvePerson(register, name)
+  } catch (thrown) {
+    if (thrown instanceof AppError) return undefined
+    throw thrown
+  }
 }
 
 /** @throws AppError with the line of dictionaries/people.txt that cannot be read */

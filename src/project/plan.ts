@@ -68,7 +68,7 @@ const chat = z.strictObject({
   seed: z.int().default(1),
 })
 
-export const planSchema = z.strictObject({
+const planSchema = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().min(1),
   sources: z.array(source).default([]),

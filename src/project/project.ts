@@ -1,11 +1,12 @@
 // A project folder: where its parts lie, how it is made and how sources enter it.
-import { copyFile, mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { AppError } from '../base/errors.js'
-import { ensurePrivateFolder, exists } from '../base/files.js'
+import { ensurePrivateFolder, exists, writeFileAtomic } from '../base/files.js'
 import type { WorkOptions } from '../base/progress.js'
 import type { StageReport } from '../base/report.js'
 import { readDocument } from '../sources/registry.js'
+import { withProjectLock } from './lock.js'
 import { createPlan, planFile, readPlan, writePlan, type Plan } from './plan.js'
 
 export interface Project {
@@ -48,9 +49,9 @@ export async function openProject(folder: string): Promise<Project> {
   return { folder: resolve(folder), plan: await readPlan(folder) }
 }
 
-/** Replaces keys of the plan and writes it. */
+/** Replaces keys of the plan as it stands in the file now, and writes it. */
 export async function changePlan(project: Project, change: Partial<Plan>): Promise<Project> {
-  const plan = { ...project.plan, ...change }
+  const plan = { ...(await readPlan(project.folder)), ...change }
   await writePlan(project.folder, plan)
   return { ...project, plan }
 }
@@ -68,10 +69,19 @@ export async function addSource(
   const { output, report } = await readDocument(path, { encoding, onProgress })
   const file = basename(path)
   const target = join(project.folder, paths.sources, file)
-  if (resolve(path) !== resolve(target)) await copyFile(path, target)
-  const others = project.plan.sources.filter(source => source.file !== file)
-  const changed = await changePlan(project, { sources: [...others, { file, ...(encoding ? { encoding } : {}) }] })
-  return { project: changed, title: output.title, report }
+  return withProjectLock(project.folder, async () => {
+    if (resolve(path) !== resolve(target)) await copyWhole(path, target)
+    const { sources } = await readPlan(project.folder)
+    const source = { file, ...(encoding ? { encoding } : {}) }
+    const known = sources.some(one => one.file === file)
+    const changed = known ? sources.map(one => (one.file === file ? source : one)) : [...sources, source]
+    return { project: await changePlan(project, { sources: changed }), title: output.title, report }
+  })
+}
+
+/** A copy that is whole or not there: a full disk must not leave half a book. */
+async function copyWhole(from: string, to: string): Promise<void> {
+  await writeFileAtomic(to, await readFile(from))
 }
 
 function projectExists(folder: string): AppError {

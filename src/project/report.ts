@@ -16,7 +16,8 @@ import { readManifest } from './manifest.js'
 import { readPeople } from './people.js'
 import { paths, type Project } from './project.js'
 import { readCleaned } from './text.js'
-import { defaultRun, loadTrained } from './train.js'
+import { countWords, reasonWords, stageWords, unitWords, wordFor } from './words.js'
+import { defaultRun, loadTrained, runManifest } from './train.js'
 
 export interface ReportExtras {
   readonly lang: Lang
@@ -49,8 +50,8 @@ async function collectReport(
       encoding: book.encoding.name,
       words: book.blocks.reduce((sum, block) => sum + (block.text.match(/[\p{L}\p{N}-]+/gu)?.length ?? 0), 0),
     },
-    stages: await readReports(project),
-    drops: await sampleDrops(project),
+    stages: (await readReports(project)).map(report => inWords(report, lang)),
+    drops: (await sampleDrops(project)).map(drop => ({ ...drop, reason: wordFor(reasonWords, drop.reason)[lang] })),
     people: await listPeople(project),
     examples: await markExamples(project),
     training: await describeTraining(project, run),
@@ -61,6 +62,19 @@ async function readReports(project: Project): Promise<StageReport[]> {
   const names = ['text', 'characters', 'dataset', 'tokenizer', 'train']
   const manifests = await Promise.all(names.map(name => readManifest(project.folder, name)))
   return manifests.flatMap(manifest => manifest?.reports ?? [])
+}
+
+/** A report with words of the user's language for its identifiers; counts without a word keep their names. */
+function inWords(report: StageReport, lang: Lang): StageReport {
+  const rename = (words: typeof unitWords, counts: Readonly<Record<string, number>>): Record<string, number> =>
+    Object.fromEntries(Object.entries(counts).map(([name, count]) => [wordFor(words, name)[lang], count]))
+  return {
+    ...report,
+    stage: wordFor(stageWords, report.stage)[lang],
+    unit: wordFor(unitWords, report.unit)[lang],
+    dropped: rename(reasonWords, report.dropped),
+    counts: rename(countWords, report.counts ?? {}),
+  }
 }
 
 const dropsPerReason = 3
@@ -144,7 +158,7 @@ async function describeTraining(project: Project, run: string): Promise<JourneyR
     parameters: [...model.weights.values()].reduce((sum, tensor) => sum + tensor.data.length, 0),
     trainedParameters: startParameters(events),
     tokensPerSecond: median(steps.map(event => event.tokensPerSecond)),
-    seconds: (await readManifest(project.folder, 'train'))?.reports[0]?.seconds ?? 0,
+    seconds: (await readManifest(project.folder, runManifest(run)))?.reports[0]?.seconds ?? 0,
     peakBytes: Math.max(0, ...steps.map(event => event.rssBytes)),
     runtime: `${runtime.name} ${runtime.version}`,
   }

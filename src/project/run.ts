@@ -1,14 +1,13 @@
 // The whole plan: every stage in order, and what state each is in.
-import type { Text } from '../base/errors.js'
 import type { StageReport } from '../base/report.js'
 import { datasetStage } from './dataset.js'
 import { readManifest, type StageState } from './manifest.js'
-import { charactersStage, type TellOptions } from './people.js'
+import { charactersStage } from './people.js'
 import type { Project } from './project.js'
 import { stateOf, type Stage, type StageName, type StageOutcome } from './stage.js'
 import { textStage } from './text.js'
 import { tokenizerStage } from './tokenizer.js'
-import { defaultRun, trainProject, trainStage } from './train.js'
+import { defaultRun, trainProject, trainStage, type TrainProjectOptions } from './train.js'
 
 const stages: { readonly [Name in StageName]: Stage } = {
   text: textStage,
@@ -34,15 +33,10 @@ export async function projectStatus(project: Project): Promise<StageStatus[]> {
   return status
 }
 
-/** Does everything that is not done; skips the rest. */
+/** Does everything that is not done; skips the rest. `onStage` hears of each stage as it ends. */
 export async function runPlan(
   project: Project,
-  options: TellOptions & {
-    readonly onStage?: (outcome: StageOutcome) => void
-    readonly onNotice?: (text: Text) => void
-  } = {},
+  options: Omit<TrainProjectOptions, 'run' | 'fresh'> = {},
 ): Promise<readonly StageOutcome[]> {
-  const { outcomes } = await trainProject(project, options)
-  outcomes.forEach(outcome => options.onStage?.(outcome))
-  return outcomes
+  return (await trainProject(project, options)).outcomes
 }

@@ -8,7 +8,7 @@ import { cleanDocument } from '../cleaning/clean.js'
 import type { Document } from '../sources/document.js'
 import { readDocument } from '../sources/registry.js'
 import { paths, type Project } from './project.js'
-import type { Stage } from './stage.js'
+import { throwIfStopped, type Stage } from './stage.js'
 
 export const textStage: Stage = {
   inputs: ({ plan }) => ({
@@ -22,6 +22,7 @@ export const textStage: Stage = {
     const reports: StageReport[] = []
     await writeFolderAtomic(join(project.folder, paths.text), async folder => {
       for (const { file, encoding } of sources) {
+        throwIfStopped(options, 'text')
         const read = await readDocument(join(project.folder, paths.sources, file), {
           encoding,
           onProgress: options.onProgress,

@@ -62,18 +62,50 @@ export async function fingerprintModel(folder: string): Promise<string> {
 /**
  * Trains a SentencePiece-style BPE tokenizer on text files or folders of them and writes it.
  * @returns number of tokens, and how many fewer than asked for the texts gave
- * @throws AppError `file-not-found`, `no-text-files`
+ * @throws AppError `file-not-found`, `no-text-files`; `not-a-tokenizer` when `out` is a folder with other things in it
  */
 export async function trainTokenizer(
   inputs: readonly string[],
   out: string,
-  { vocabSize, onProgress }: WorkOptions & { readonly vocabSize: number },
+  { vocabSize, onProgress, signal }: WorkOptions & { readonly vocabSize: number },
 ): Promise<{ readonly size: number; readonly shortBy: number }> {
+  await checkTarget(out)
   const files = (await Promise.all(inputs.map(listTexts))).flat()
   if (files.length === 0) throw noTexts(inputs)
-  const { tokenizer, report } = await trainBpe(readLines(files), { vocabSize, onProgress, userDefined: ['\n'] })
+  const { tokenizer, report } = await trainBpe(readLines(files), { vocabSize, onProgress, signal, userDefined: ['\n'] })
   await writeFolderAtomic(out, folder => saveTokenizer(folder, tokenizer))
   return { size: tokenizer.size, shortBy: report.shortBy }
+}
+
+/** The folder will be replaced whole, so nothing but a tokenizer may lie there. */
+async function checkTarget(out: string): Promise<void> {
+  const entries = await readdir(out).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOTDIR') throw notTokenizer(out, [out])
+    return []
+  })
+  const others = entries.filter(name => !tokenizerFiles.has(name))
+  if (others.length > 0) throw notTokenizer(out, others)
+}
+
+const tokenizerFiles = new Set([
+  'tokenizer.json',
+  'tokenizer.model',
+  'tokenizer.vocab',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+])
+
+function notTokenizer(out: string, others: readonly string[]): AppError {
+  const list = others.slice(0, 3).join(', ') + (others.length > 3 ? ', …' : '')
+  return new AppError('not-a-tokenizer', {
+    where: out,
+    kind: 'usage',
+    what: {
+      en: `the tokenizer would replace what lies here: ${list}`,
+      ru: `токенизатор заменил бы то, что здесь лежит: ${list}`,
+    },
+    fix: { en: 'Give --out a new folder', ru: 'Укажите в --out новую папку' },
+  })
 }
 
 async function listTexts(path: string): Promise<string[]> {

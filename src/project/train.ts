@@ -20,6 +20,7 @@ import { createBatches, type BatchSource } from '../train/batches.js'
 import { trainModel, type TrainResult } from '../train/loop.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
+import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
 import { runStage, type Stage, type StageOutcome } from './stage.js'
@@ -44,28 +45,68 @@ export const defaultRun = 'main'
 /** Only the examples decide; the database beside them may differ in bytes. */
 const examplesPath = join(paths.dataset, 'examples.jsonl')
 
-/** Everything up to a trained model: earlier stages where they are not done, then the run. */
+/**
+ * Everything up to a trained model: earlier stages where they are not done, then the run.
+ * @throws AppError `bad-run-name`, and what the stages throw
+ */
 export async function trainProject(project: Project, options: TrainProjectOptions = {}): Promise<Trained> {
   const run = options.run ?? defaultRun
+  checkRunName(run)
   const folder = join(project.folder, paths.runs, run)
-  if (options.fresh) await rm(folder, { recursive: true, force: true })
   const outcomes = [
     ...(await buildDataset(project, options)),
     await runStage('tokenizer', tokenizerStage, project, options),
   ]
   const stage = trainStage(run, options)
+  if (options.fresh)
+    await withProjectLock(project.folder, () => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
   outcomes.push(await runStage('train', stage, project, options))
   return { folder, outcomes }
+}
+
+/** Name of the manifest of a run. */
+export function runManifest(run: string): string {
+  return run === defaultRun ? 'train' : `train-${run}`
+}
+
+/** A run is a folder that --fresh deletes, so its name must not lead elsewhere. */
+function checkRunName(run: string): void {
+  if (/^[\p{L}\p{N}][\p{L}\p{N}._ -]*$/u.test(run)) return
+  throw new AppError('bad-run-name', {
+    kind: 'usage',
+    what: { en: `"${run}" cannot be the name of a run`, ru: `«${run}» не годится в имена прогона` },
+    fix: { en: 'Use letters, digits, - and _', ru: 'Возьмите буквы, цифры, - и _' },
+  })
+}
+
+/** Eight digits of a hash show that two differ. */
+function shortenHashes(text: string): string {
+  return text.replace(/"([0-9a-f]{8})[0-9a-f]{56}"/gu, '$1…')
+}
+
+/** The loop knows nothing of commands; here they are named. */
+function explainOtherSettings(thrown: unknown): never {
+  if (!(thrown instanceof AppError) || thrown.code !== 'other-settings') throw thrown
+  throw new AppError('other-settings', {
+    what: { en: shortenHashes(thrown.render('en')), ru: shortenHashes(thrown.render('ru')) },
+    fix: {
+      en: 'Or `dvoynik train --fresh` forgets this run and begins anew',
+      ru: 'Или `dvoynik train --fresh`: забыть этот прогон и начать заново',
+    },
+    cause: thrown,
+  })
 }
 
 /** The train stage of one run. */
 export function trainStage(run: string, options: TrainProjectOptions = {}): Stage {
   const result = join(paths.runs, run, 'model')
   return {
+    manifest: runManifest(run),
     inputs: ({ plan }) => ({ options: { run, ...plan.train }, inputs: [examplesPath, paths.tokenizer, paths.start] }),
     outputs: () => [result],
     async work(project, work) {
-      return [await train(project, join(project.folder, paths.runs, run), { ...options, ...work })]
+      const folder = join(project.folder, paths.runs, run)
+      return [await train(project, folder, { ...options, ...work }).catch(explainOtherSettings)]
     },
   }
 }
@@ -189,7 +230,7 @@ export async function loadTrained(project: Project, run = defaultRun): Promise<{
 function noRun(folder: string, run: string): AppError {
   return new AppError('no-run', {
     where: folder,
-    what: { en: `the run "${run}" is not finished or does not exist`, ru: `запуск «${run}» не закончен или его нет` },
+    what: { en: `the run "${run}" is not finished or does not exist`, ru: `прогон «${run}» не закончен или его нет` },
     fix: { en: 'Run `dvoynik train` first', ru: 'Сначала выполните `dvoynik train`' },
   })
 }

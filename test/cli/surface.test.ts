@@ -9,6 +9,7 @@ import { detectLang } from '../../src/cli/language.js'
 import { createOutput } from '../../src/cli/output.js'
 import { createParser, explainUsage } from '../../src/cli/parser.js'
 import { createProgressView } from '../../src/cli/progress.js'
+import { explainSystemError } from '../../src/cli/system-error.js'
 
 const table: Readonly<Record<string, CommandSpec>> = {
   build: {
@@ -96,7 +97,7 @@ describe('the command line', () => {
   it('prints help in Russian', () => {
     const help = createParser(table, 'ru', async () => undefined).commands[0].helpInformation()
     expect(help).toMatchInlineSnapshot(`
-      "Использование: dvoynik build [options] <file> [other]
+      "Использование: dvoynik build [параметры] <file> [other]
 
       Собрать вещь
 
@@ -136,6 +137,26 @@ describe('progress', () => {
     expect(text()).toMatchInlineSnapshot(`
       "Training: 10/100 steps, 1.7/s, 54 s left, loss 4.20
       Training: 100/100 steps, 1.7/s, loss 2.10
+      "
+    `)
+  })
+
+  it('speaks Russian, the words of a note included', () => {
+    const { stream, text } = capture()
+    const times = [0, 6000]
+    const now = (): number => times.shift()!
+    const view = createProgressView({
+      lang: 'ru',
+      json: false,
+      quiet: false,
+      stream: stream as never,
+      stdout: stream,
+      now,
+    })
+    view.onProgress(steps[0])
+    view.onProgress({ ...steps[1], note: 'loss 4.200, 185 tok/s, 3 min' })
+    expect(text()).toMatchInlineSnapshot(`
+      "Обучение: шагов 10/100, 1.7/s, осталось 54 с, потери 4.200, 185 ток/с, 3 мин
       "
     `)
   })
@@ -193,5 +214,29 @@ describe('output', () => {
       { event: 'message', text: 'talk' },
       { event: 'result', data: { n: 1 } },
     ])
+  })
+})
+
+describe('a failure of the operating system', () => {
+  it('is told in words, with the name of the file and not of its temporary copy', () => {
+    const told = (code: string, path: string): unknown => {
+      const error = explainSystemError(Object.assign(new Error(code), { code, path }))
+      return error && [error.kind, error.render('en'), error.render('ru')]
+    }
+    expect(told('ENOSPC', '/books/.plan.json.312.tmp')).toMatchInlineSnapshot(`
+      [
+        "environment",
+        "/books/plan.json: the disk is full. Free some space and run the command again.",
+        "/books/plan.json: на диске нет места. Освободите место и повторите команду.",
+      ]
+    `)
+    expect(told('EROFS', '/books')).toMatchInlineSnapshot(`
+      [
+        "environment",
+        "/books: this place can only be read. Choose another folder.",
+        "/books: сюда нельзя писать: доступно только чтение. Выберите другую папку.",
+      ]
+    `)
+    expect(told('EODD', '/books')).toBeUndefined()
   })
 })
