@@ -17,6 +17,6 @@ function render(piece: Piece): string {
   return escapeHtml(String(piece))
 }
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/gu, sign => `&#${sign.charCodeAt(0)};`)
 }

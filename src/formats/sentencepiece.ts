@@ -3,8 +3,8 @@ import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { AppError, type Text } from '../base/errors.js'
 
 /** In the order of the numbers 1..6 in the file. */
-export const pieceTypes = ['normal', 'unknown', 'control', 'user-defined', 'unused', 'byte'] as const
-export type PieceType = (typeof pieceTypes)[number]
+const pieceTypes = ['normal', 'unknown', 'control', 'user-defined', 'unused', 'byte'] as const
+type PieceType = (typeof pieceTypes)[number]
 
 export interface Piece {
   readonly text: string

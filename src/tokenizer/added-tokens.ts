@@ -1,6 +1,6 @@
 // Finds whole tokens (`<char>`, `</s>`, a line break) in raw text: leftmost, longest, in time independent of their number.
 
-export interface AddedMatch {
+interface AddedMatch {
   readonly id: number
   readonly start: number
   readonly end: number

@@ -6,7 +6,7 @@ import type { TokenizerJson } from './tokenizer-json.js'
 /** tokenizer_config.json as it lies on disk; keys we do not know survive. */
 export type TokenizerConfig = Readonly<Record<string, unknown>>
 
-export type TokenizerFile =
+type TokenizerFile =
   | { readonly kind: 'sentencepiece'; readonly model: SentencePieceModel; readonly config: TokenizerConfig }
   | { readonly kind: 'huggingface'; readonly json: TokenizerJson; readonly config: TokenizerConfig }
 

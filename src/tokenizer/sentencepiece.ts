@@ -144,7 +144,7 @@ function createEncoder(pieces: readonly Piece[], trainer: TrainerSettings): Piec
  * Every way to make a piece of two: SentencePiece merges two neighbours when their concatenation is a piece. A half is a piece or a
  * single character, which may lack a piece; longer halves that are no pieces never arise. Rank = order of the scores, equal for equal ones.
  */
-export function mergesOfPieces(pieces: readonly Piece[]): { symbols: Map<number, number>; merges: Merge[] } {
+function mergesOfPieces(pieces: readonly Piece[]): { symbols: Map<number, number>; merges: Merge[] } {
   const ids = new Map<string, number>()
   const symbols = new Map<number, number>()
   pieces.forEach(({ text, type }, id) => {
