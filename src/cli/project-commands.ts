@@ -100,7 +100,7 @@ export const statusCommand: CommandSpec = {
 }
 
 function statusLine({ stage, state, reports }: StageStatus, lang: 'en' | 'ru'): string {
-  const last = state === 'missing' ? undefined : reports.at(-1)
+  const last = state === 'done' ? reports.at(-1) : undefined
   const name = wordFor(stageWords, stage)[lang].padEnd(lang === 'en' ? 11 : 13)
   return `  ${name} ${stateNames[state][lang]}${last ? `, ${amount(last.kept, last.unit, lang)}` : ''}`
 }

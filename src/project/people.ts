@@ -1,13 +1,14 @@
 // Stage `characters`: the register of people as an editable file, and the user's changes to it.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { AppError, type Text } from '../base/errors.js'
-import { writeFileAtomic } from '../base/files.js'
+import { exists, readJson, writeFileAtomic } from '../base/files.js'
 import type { Person, Register } from '../characters/person.js'
 import { formatPeople, parsePeople } from '../characters/people-file.js'
 import { findCharacters, mergePeople, renamePerson, resolvePerson, setGender } from '../characters/register.js'
 import type { Document } from '../sources/document.js'
-import { writeEditable, writeEdited } from './editable.js'
+import { isEdited, writeEditable, writeEdited } from './editable.js'
 import { changePlan, paths, type Project } from './project.js'
 import { runStage, type Stage, type StageOptions, type StageOutcome } from './stage.js'
 import { readCleaned, textStage } from './text.js'
@@ -44,12 +45,28 @@ export interface FoundPeople {
 
 /** Reads, cleans and searches the sources where that is not done yet, and gives the register with the user's edits. */
 export async function findPeople(project: Project, options: TellOptions = {}): Promise<FoundPeople> {
-  const outcomes = [
-    await runStage('text', textStage, project, options),
-    await runStage('characters', charactersStage, project, options),
-  ]
+  const text = await runStage('text', textStage, project, options)
+  const characters = await runStage('characters', charactersStage, project, options)
+  await restorePeople(project)
+  if (!characters.skipped && isEdited(await readFile(join(project.folder, paths.people), 'utf8')))
+    options.onWarning?.(keptPeople)
   const register = await readPeople(project)
-  return { register, focus: focusOf(register, project.plan.focus), outcomes }
+  return { register, focus: focusOf(register, project.plan.focus), outcomes: [text, characters] }
+}
+
+/** A file that the user deleted is made anew from what was found. */
+async function restorePeople(project: Project): Promise<void> {
+  const path = join(project.folder, paths.people)
+  if (await exists(path)) return
+  const found = registerShape.parse(await readJson(join(project.folder, foundFile)))
+  await writeEditable(path, formatPeople(found))
+}
+
+const registerShape = z.custom<Register>(value => Array.isArray((value as Register | undefined)?.people))
+
+const keptPeople: Text = {
+  en: `${paths.people} was edited by you and is used as it is; people found since then are not in it (delete it to have it made anew)`,
+  ru: `${paths.people} изменён вами и используется как есть; найденных с тех пор людей в нём нет (удалите его, и он будет создан заново)`,
 }
 
 /** Choosing another name must be possible when the one in the plan is wrong, so this does not throw. */

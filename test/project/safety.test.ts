@@ -1,5 +1,5 @@
 // What a project must survive: two commands at once, wrong names, folders of other people's things.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -78,6 +78,30 @@ describe('a character', () => {
     expect((await findPeople(wrong)).focus).toBeUndefined()
     expect((await choosePerson(wrong, 'ВЕРА')).name).toBe('Вера')
     expect((await openProject(project.folder)).plan.focus).toBe('Вера')
+  })
+})
+
+describe('the list of people', () => {
+  it('is made anew when it was deleted, and kept with a warning when it was edited and the book changed', async () => {
+    const book = writeBook()
+    const { project } = await addSource(await newProject(), book)
+    const path = join(project.folder, 'dictionaries', 'people.txt')
+    await findPeople(project)
+    const written = readFileSync(path, 'utf8')
+    rmSync(path)
+    expect((await findPeople(project)).register.people.map(({ name }) => name).sort()).toEqual(['Вера', 'Егор'])
+    expect(readFileSync(path, 'utf8')).toBe(written)
+    writeFileSync(path, written.replaceAll('Егор', 'Егорий'))
+    writeFileSync(book, 'Пришёл Степан.\n— Это Степан! — сказала Вера Степану.\n'.repeat(6))
+    await addSource(project, book)
+    const warnings: string[] = []
+    await findPeople(project, { onWarning: ({ en }) => void warnings.push(en) })
+    expect(warnings).toMatchInlineSnapshot(`
+      [
+        "dictionaries/people.txt was edited by you and is used as it is; people found since then are not in it (delete it to have it made anew)",
+      ]
+    `)
+    expect(readFileSync(path, 'utf8')).toContain('Егорий')
   })
 })
 
