@@ -1,11 +1,14 @@
-// What of a model is trained: everything but frozen groups, or low-rank additions to chosen products.
+// What of a model is trained: everything but frozen groups, or an adapter of one of the methods that PEFT knows.
 import { AppError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { architectures } from './architectures.js'
 import type { ModelConfig } from './config.js'
 import { linearModules, weightSpecs } from './weight-specs.js'
 
-export type Method = FullMethod | LoraMethod
+export type Method = FullMethod | AdapterMethod
+
+/** Methods that leave the model as it is and train something beside it; `adapterKinds` has a row for each. */
+export type AdapterMethod = LoraMethod | Ia3Method | PromptMethod | PTuningMethod | PrefixMethod | AdaptionMethod
 
 /** Every tensor is trained but those whose name a pattern names; `*` stands for anything: `model.embed_tokens.*`. */
 export interface FullMethod {
@@ -19,20 +22,69 @@ export interface LoraMethod {
   readonly rank: number
   readonly alpha: number
   readonly rsLora?: boolean
+  /** DoRA: rows of W + scale · B·A keep their direction and get a trained length. */
+  readonly dora?: boolean
   /** Modules by name or by the end of it (`q_proj`), or all products of the blocks. */
-  readonly targets: readonly string[] | 'all-linear'
-  /** Only 0 today. */
+  readonly targets: Targets
+  /** Numbers of the blocks that are changed; default all. */
+  readonly layers?: readonly number[]
+  /** Other ranks and alphas for modules whose name ends as the regular expression says; the first that fits counts. */
+  readonly rankPattern?: Readonly<Record<string, number>>
+  readonly alphaPattern?: Readonly<Record<string, number>>
+  /** Share of the inputs of A that a training step leaves out. */
   readonly dropout?: number
   /** Token ids whose rows in embedding and head are trained too. */
   readonly newTokenRows?: readonly number[]
-  /** Modules trained whole beside the low-rank additions, by name or by the end of it: `lm_head`, `embed_tokens`. */
+  /** Modules trained whole beside the low-rank additions, by the end of their names: `lm_head`, `embed_tokens`. */
   readonly modulesToSave?: readonly string[]
 }
 
-/** The factor of B·A. */
-export function loraScale({ rank, alpha, rsLora = false }: Pick<LoraMethod, 'rank' | 'alpha' | 'rsLora'>): number {
-  return alpha / (rsLora ? Math.sqrt(rank) : rank)
+/** (IA)³: one factor for each output of a module, or for each input where it is `feedforward`. */
+export interface Ia3Method {
+  readonly kind: 'ia3'
+  /** By default keys, values and the last product of the MLP. */
+  readonly targets?: Targets
+  /** Targets whose inputs are scaled, by the end of their names; by default the last product of the MLP. */
+  readonly feedforward?: readonly string[]
+  readonly modulesToSave?: readonly string[]
 }
+
+/** Prompt tuning: trained rows stand before the tokens as if they had been embedded. */
+export interface PromptMethod {
+  readonly kind: 'prompt'
+  /** Number of virtual tokens. */
+  readonly tokens: number
+  /** Token ids whose embedding the rows start from, over and over; default random ones. */
+  readonly start?: readonly number[]
+}
+
+/** P-tuning: prompt tuning whose rows come out of a small trained network of three layers. */
+export interface PTuningMethod {
+  readonly kind: 'p-tuning'
+  readonly tokens: number
+  /** Width inside the network. */
+  readonly hidden: number
+}
+
+/** Prefix tuning: trained keys and values of every layer stand before those of the tokens. */
+export interface PrefixMethod {
+  readonly kind: 'prefix'
+  readonly tokens: number
+  /** They come out of a small trained network of two layers with this width inside. */
+  readonly projection?: number
+}
+
+/** LLaMA-Adapter: attention over trained rows is added in the last layers, through a gate that starts at 0. */
+export interface AdaptionMethod {
+  readonly kind: 'adaption-prompt'
+  /** Rows of each layer. */
+  readonly tokens: number
+  /** Number of layers, counted from the last. */
+  readonly layers: number
+}
+
+/** Modules by name or by the end of it (`q_proj`), or all products of the blocks. */
+export type Targets = readonly string[] | 'all-linear'
 
 /**
  * Names of the tensors that full training changes.
@@ -52,21 +104,30 @@ function patternTest(pattern: string): (name: string) => boolean {
 }
 
 /**
- * Modules that get a low-rank addition, in the order of the model.
+ * Products of the blocks that targets name, in the order of the model.
+ * @param layers numbers of the blocks to take; default all
  * @throws AppError `unknown-target` for a target that names nothing
  */
-export function loraModules(config: ModelConfig, targets: LoraMethod['targets']): string[] {
+export function targetModules(config: ModelConfig, targets: Targets, layers?: readonly number[]): string[] {
   const all = linearModules(config)
-  return targets === 'all-linear' ? all : chooseModules(all, targets, 'targets')
+  const chosen = targets === 'all-linear' ? all : chooseModules(all, targets, 'targets')
+  return layers === undefined ? chosen : chosen.filter(module => layers.includes(layerOf(module)))
+}
+
+/** Number of the block that a module stands in: the first number of its name. */
+export function layerOf(module: string): number {
+  return Number(/\.(\d+)\./.exec(module)?.[1] ?? -1)
 }
 
 /**
- * Modules trained whole.
+ * Modules trained whole: those whose name ends as wanted, with or without a point before it, as PEFT reads it.
  * @throws AppError `unknown-target`
  */
 export function savedModules(config: ModelConfig, wanted: readonly string[]): string[] {
   const all = [...new Set(weightSpecs(config).map(({ name }) => name.replace(/\.(?:weight|bias)$/, '')))]
-  return chooseModules(all, wanted, 'modulesToSave')
+  const lost = wanted.find(target => !all.some(name => name.endsWith(target)))
+  if (lost !== undefined) throw unknownTarget('modulesToSave', lost, all)
+  return all.filter(name => wanted.some(target => name.endsWith(target)))
 }
 
 /**
@@ -85,34 +146,19 @@ function chooseModules(all: readonly string[], wanted: readonly string[], option
   return all.filter(name => wanted.some(target => fits(name, target)))
 }
 
-/** @throws AppError `bad-setting` for numbers that make no low-rank addition, `unsupported-dropout` */
-export function checkLora(config: ModelConfig, method: LoraMethod): void {
-  const { rank, alpha, dropout = 0, newTokenRows = [] } = method
-  if (!Number.isSafeInteger(rank) || rank < 1)
-    throw badSetting('rank', rank, 'a positive whole number', 'положительное целое число')
-  if (!Number.isFinite(alpha)) throw badSetting('alpha', alpha, 'a number', 'число')
-  if (dropout !== 0) throw unsupportedDropout(dropout)
-  const outside = newTokenRows.find(id => !Number.isSafeInteger(id) || id < 0 || id >= config.vocabulary)
-  if (outside !== undefined) {
-    const last = config.vocabulary - 1
-    throw badSetting('newTokenRows', outside, `token ids from 0 to ${last}`, `номера токенов от 0 до ${last}`)
-  }
-}
-
-function badSetting(key: string, value: unknown, en: string, ru: string): AppError {
+/** @param key of a method: `lora, key rank` */
+export function badSetting(key: string, value: unknown, en: string, ru: string): AppError {
   return new AppError('bad-setting', {
-    where: `lora, key ${key}`,
+    where: key,
     what: { en: `expected ${en}, received ${String(value)}`, ru: `нужно ${ru}, получено ${String(value)}` },
     fix: { en: 'Correct the value', ru: 'Исправьте значение' },
   })
 }
 
-function unsupportedDropout(dropout: number): AppError {
-  return new AppError('unsupported-dropout', {
-    where: 'lora, key dropout',
-    what: { en: `dropout ${dropout} is not supported yet`, ru: `dropout ${dropout} пока не поддерживается` },
-    fix: { en: 'Set dropout to 0', ru: 'Поставьте dropout равным 0' },
-  })
+/** @throws AppError `bad-setting` */
+export function checkCount(key: string, value: number): void {
+  if (Number.isSafeInteger(value) && value >= 1) return
+  throw badSetting(key, value, 'a positive whole number', 'положительное целое число')
 }
 
 function unknownTarget(option: string, target: string, known: readonly string[]): AppError {

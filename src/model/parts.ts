@@ -3,13 +3,14 @@ import { add, concat, constant, gather, input, linear, matmul, mul, reshape, sli
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import { adapterNames, checkAdapter, savedTensors, type Adapter } from './adapter.js'
+import type { GraphChanges } from './adapter-kind.js'
+import { kindOf } from './adapter-kinds.js'
 import { architectures } from './architectures.js'
 import type { Parts } from './decoder-graph.js'
-import { loraScale } from './method.js'
 import type { Model } from './weights.js'
 
 /** Parts whose weights are graph inputs, and what stands in each of them. */
-export interface BoundParts extends Parts {
+export interface BoundParts extends Parts, Omit<GraphChanges, 'linear'> {
   /** The input of a tensor by the name of model or adapter, made on first use. */
   input(name: string): Node
   /** Arrays of all inputs used so far. */
@@ -18,25 +19,33 @@ export interface BoundParts extends Parts {
 
 /**
  * Weights are inputs, not constants: training changes them in place, and several programs share one copy.
+ * @param dropout what a training step leaves of the input of an adapter's module; nothing is left out by default
  * @throws AppError `adapter-mismatch`
  */
-export function bindParts(model: Model, adapter?: Adapter): BoundParts {
+export function bindParts(
+  model: Model,
+  adapter?: Adapter,
+  dropout: (x: Node, module: string) => Node = x => x,
+): BoundParts {
   const inputs = inputsOf(model, adapter)
   const { names } = architectures[model.config.modelType]
   const embedding = `${names.embedding}.weight`
   const head = model.config.tied ? embedding : `${names.head}.weight`
   const transposeB = names.layout === 'out-in'
   const weight = (name: string): Node => inputs.input(inputs.override(name))
-  const plain = (x: Node, module: string): Node => {
-    const bias = model.weights.has(`${module}.bias`) ? weight(`${module}.bias`) : undefined
+  const plain = (x: Node, module: string, options = { bias: true }): Node => {
+    const bias = options.bias && model.weights.has(`${module}.bias`) ? weight(`${module}.bias`) : undefined
     return linear(x, weight(`${module}.weight`), bias, { transposeB })
   }
+  const { linear: adapted, ...changes } = adapter
+    ? kindOf(adapter.method).graph({ model, adapter, tensor: weight, linear: plain, dropout })
+    : {}
   return {
+    ...changes,
     weight,
     input: inputs.input,
     feeds: inputs.feeds,
-    linear: (x, module) =>
-      adapter?.modules.includes(module) ? add(plain(x, module), lowRank(x, module)) : plain(x, module),
+    linear: (x, module) => (adapted && adapter?.modules.includes(module) ? adapted : plain)(x, module),
     embed: ids => {
       const base = gather(weight(embedding), ids)
       const rows = adapter?.rows.get(names.embedding)
@@ -48,12 +57,6 @@ export function bindParts(model: Model, adapter?: Adapter): BoundParts {
       const rows = adapter?.rows.get(module)
       return rows === undefined ? logits : add(logits, newColumns(x, rows, module))
     },
-  }
-
-  /** scale · (x·Aᵀ)·Bᵀ */
-  function lowRank(x: Node, module: string): Node {
-    const inner = matmul(x, inputs.input(adapterNames.down(module)), { transposeB: true })
-    return matmul(inner, inputs.input(adapterNames.up(module)), { transposeB: true, alpha: loraScale(adapter!.method) })
   }
 
   /** Trained rows where ids name one, else zeros; the base has zeros there. */

@@ -33,8 +33,11 @@ export interface StepResult {
 
 export interface TrainingStep {
   readonly parameters: readonly Parameter[]
-  /** Forward and backward: overwrites each parameter's gradient with d(scale · lossSum)/dp. */
-  run(batch: Batch, scale: number): Promise<StepResult>
+  /**
+   * Forward and backward: overwrites each parameter's gradient with d(scale · lossSum)/dp.
+   * @param update number of the optimizer step, from 0: what dropout leaves out depends on it
+   */
+  run(batch: Batch, scale: number, update?: number): Promise<StepResult>
   /** Forward only. */
   evaluate(batch: Batch): Promise<StepResult>
   close(): Promise<void>

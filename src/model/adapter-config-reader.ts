@@ -1,0 +1,75 @@
+// Takes values out of an adapter_config.json and remembers which keys were asked for, so that the rest can be questioned.
+import { AppError } from '../base/errors.js'
+import type { ConfigJson } from './config.js'
+
+/** Keys that describe the file or how training started, not what the adapter computes now. */
+const harmlessKeys: readonly string[] = [
+  'peft_type', 'auto_mapping', 'base_model_name_or_path', 'inference_mode', 'loftq_config', 'megatron_config', 'megatron_core', 'peft_version',
+  'revision', 'task_type', 'eva_config', 'corda_config', 'lora_ga_config', 'qalora_group_size', 'runtime_config', 'init_lora_weights',
+  'init_ia3_weights', 'prompt_tuning_init', 'prompt_tuning_init_text', 'tokenizer_name_or_path', 'tokenizer_kwargs', 'init_weights',
+] // prettier-ignore
+
+export class AdapterConfigReader {
+  private readonly seen = new Set<string>(harmlessKeys)
+
+  constructor(
+    private readonly json: ConfigJson,
+    private readonly path: string,
+  ) {}
+
+  /** The value; undefined for an absent key and for null. */
+  value(key: string): unknown {
+    this.seen.add(key)
+    return this.json[key] ?? undefined
+  }
+
+  /** @throws AppError `unsupported-adapter`, as every reader here */
+  number(key: string, fallback?: number): number {
+    const value = this.value(key) ?? fallback
+    if (typeof value === 'number') return value
+    throw this.unsupported(key)
+  }
+
+  /** False where the key is absent. */
+  flag(key: string): boolean {
+    const value = this.value(key) ?? false
+    if (typeof value === 'boolean') return value
+    throw this.unsupported(key)
+  }
+
+  /** Numbers by name, {} where the key is absent. */
+  numbers(key: string): Record<string, number> {
+    const value = this.value(key) ?? {}
+    if (typeof value === 'object' && Object.values(value).every(item => typeof item === 'number'))
+      return value as Record<string, number>
+    throw this.unsupported(key)
+  }
+
+  /** Refuses every value but one; an absent key is that value. */
+  expect(key: string, only: unknown): void {
+    if ((this.value(key) ?? only) !== only) throw this.unsupported(key)
+  }
+
+  /** Every key that was not asked for must be off: null, false or empty. */
+  checkRest(): void {
+    const lost = Object.keys(this.json).find(key => !this.seen.has(key) && !isOff(this.json[key]))
+    if (lost !== undefined) throw this.unsupported(lost)
+  }
+
+  unsupported(key: string): AppError {
+    const got = JSON.stringify(this.json[key])
+    return new AppError('unsupported-adapter', {
+      where: `${this.path}, key ${key}`,
+      what: { en: `the value ${got} is not supported`, ru: `значение ${got} не поддерживается` },
+      fix: {
+        en: 'Merge this adapter into its base in Python (merge_and_unload) where that can be done, and use the result',
+        ru: 'Слейте этот адаптер с базой в Python (merge_and_unload), если это возможно, и возьмите результат',
+      },
+    })
+  }
+}
+
+function isOff(value: unknown): boolean {
+  if (value === null || value === undefined || value === false) return true
+  return typeof value === 'object' && Object.keys(value).length === 0
+}

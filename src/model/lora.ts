@@ -1,0 +1,183 @@
+// LoRA and DoRA: W + scale · B·A beside the products of the blocks; names and shapes are those of PEFT's files.
+import { streamOf, uniformAt } from '../base/random.js'
+import { add, div, matmul, mul, reduceSum, scalar, sqrt, stopGradient, sub } from '../graph/build.js'
+import type { Node } from '../graph/graph.js'
+import type { FloatTensor } from '../graph/tensor.js'
+import type { Adapter, AdapterForm, AdapterKind, AdapterSpec, GraphContext } from './adapter-kind.js'
+import { checkTying, readRows, readSaved, readTargets, sharedJson } from './adapter-targets.js'
+import { architectures } from './architectures.js'
+import type { ModelConfig } from './config.js'
+import { badSetting, checkCount, targetModules, type LoraMethod } from './method.js'
+import { mapRows, moduleMatrix, rowLengths } from './module-matrix.js'
+import type { Model } from './weights.js'
+
+/** Names of the tensors of a module as PEFT writes them. */
+const names = {
+  down: (module: string): string => `base_model.model.${module}.lora_A.weight`,
+  up: (module: string): string => `base_model.model.${module}.lora_B.weight`,
+  /** Trained lengths of DoRA's rows, [out]. */
+  lengths: (module: string): string => `base_model.model.${module}.lora_magnitude_vector`,
+}
+
+export const lora: AdapterKind<LoraMethod> = {
+  peftType: 'LORA',
+  check: checkLora,
+  modules: (config, { targets, layers }) => targetModules(config, targets, layers),
+  tensors: (model, form, seed) => form.modules.flatMap(module => moduleTensors(model, form, module, seed)),
+  graph: context => ({
+    linear: (x, module) =>
+      context.adapter.method.dora ? doraLinear(context, x, module) : loraLinear(context, x, module),
+  }),
+  fold: (model, adapter, module) => [[`${module}.weight`, fold(model, adapter, module)]],
+  unfold: (model, adapter, module) => [[`${module}.weight`, addProduct(model, adapter, module, -1)]],
+  toJson: form => ({
+    ...sharedJson(form),
+    alpha_pattern: form.method.alphaPattern ?? {},
+    bias: 'none',
+    ensure_weight_tying: form.config.tied && form.saved.length > 0,
+    init_lora_weights: true,
+    lora_alpha: form.method.alpha,
+    lora_dropout: form.method.dropout ?? 0,
+    r: form.method.rank,
+    rank_pattern: form.method.rankPattern ?? {},
+    trainable_token_indices: rowsJson(form),
+    use_dora: form.method.dora ?? false,
+    use_rslora: form.method.rsLora ?? false,
+  }),
+  fromJson: (json, config) => {
+    json.expect('bias', 'none')
+    json.flag('fan_in_fan_out')
+    const saved = readSaved(json, config)
+    checkTying(json, config, saved)
+    return {
+      kind: 'lora',
+      rank: json.number('r'),
+      alpha: json.number('lora_alpha'),
+      rsLora: json.flag('use_rslora'),
+      dora: json.flag('use_dora'),
+      dropout: json.number('lora_dropout', 0),
+      rankPattern: json.numbers('rank_pattern'),
+      alphaPattern: json.numbers('alpha_pattern'),
+      targets: readTargets(json, config),
+      newTokenRows: [...new Set([...readRows(json, config).values()].flat())],
+      modulesToSave: saved,
+    }
+  },
+}
+
+function checkLora(config: ModelConfig, method: LoraMethod): void {
+  const { rank, alpha, dropout = 0, newTokenRows = [], layers = [] } = method
+  for (const count of [rank, ...Object.values(method.rankPattern ?? {})]) checkCount('lora, key rank', count)
+  for (const factor of [alpha, ...Object.values(method.alphaPattern ?? {})]) {
+    if (!Number.isFinite(factor)) throw badSetting('lora, key alpha', factor, 'a number', 'число')
+  }
+  if (!(dropout >= 0 && dropout < 1))
+    throw badSetting('lora, key dropout', dropout, 'a share from 0 up to 1', 'доля от 0 до 1')
+  checkNumbers('lora, key newTokenRows', newTokenRows, config.vocabulary, ['token ids', 'номера токенов'])
+  checkNumbers('lora, key layers', layers, config.layers, ['numbers of blocks', 'номера блоков'])
+}
+
+function checkNumbers(key: string, list: readonly number[], count: number, [en, ru]: [string, string]): void {
+  const outside = list.find(id => !Number.isSafeInteger(id) || id < 0 || id >= count)
+  if (outside !== undefined)
+    throw badSetting(key, outside, `${en} from 0 to ${count - 1}`, `${ru} от 0 до ${count - 1}`)
+}
+
+/** The pattern that fits first, as PEFT finds it: the end of the name after a point, or the whole name. */
+function patternValue(patterns: Readonly<Record<string, number>> = {}, module: string, fallback: number): number {
+  const key = Object.keys(patterns).find(pattern => new RegExp(`^(?:.*\\.)?(?:${pattern})$`, 'u').test(module))
+  return key === undefined ? fallback : patterns[key]
+}
+
+function rankOf(method: LoraMethod, module: string): number {
+  return patternValue(method.rankPattern, module, method.rank)
+}
+
+/** The factor of B·A. */
+function scaleOf(method: LoraMethod, module: string): number {
+  const rank = rankOf(method, module)
+  return patternValue(method.alphaPattern, module, method.alpha) / (method.rsLora ? Math.sqrt(rank) : rank)
+}
+
+/** A uniform in ±1/√in (as PEFT draws it), B zero, lengths those of the model's own rows. */
+function moduleTensors(model: Model, { method }: AdapterForm<LoraMethod>, module: string, seed: number): AdapterSpec[] {
+  const weight = model.weights.get(`${module}.weight`)!
+  const { outputs, inputs } = moduleMatrix(model.config, weight)
+  const rank = rankOf(method, module)
+  const [down, up, lengths] = [names.down(module), names.up(module), names.lengths(module)]
+  const specs: AdapterSpec[] = [
+    { name: down, shape: [rank, inputs], start: () => uniform(rank * inputs, 1 / Math.sqrt(inputs), seed, down) },
+    { name: up, shape: [outputs, rank], start: () => new Float32Array(outputs * rank) },
+  ]
+  if (method.dora)
+    specs.push({ name: lengths, shape: [outputs], start: () => Float32Array.from(rowLengths(model.config, weight)) })
+  return specs
+}
+
+/** Numbers in ±bound, a pure function of seed and name. */
+export function uniform(count: number, bound: number, seed: number, name: string): Float32Array {
+  const stream = streamOf(name)
+  return Float32Array.from({ length: count }, (_, i) => bound * (2 * uniformAt(seed, stream, i) - 1))
+}
+
+function loraLinear(context: GraphContext<LoraMethod>, x: Node, module: string): Node {
+  return add(context.linear(x, module), lowRank(context, context.dropout(x, module), module))
+}
+
+/** scale · (x·Aᵀ)·Bᵀ */
+function lowRank({ tensor, adapter }: GraphContext<LoraMethod>, x: Node, module: string): Node {
+  const inner = matmul(x, tensor(names.down(module)), { transposeB: true })
+  return matmul(inner, tensor(names.up(module)), { transposeB: true, alpha: scaleOf(adapter.method, module) })
+}
+
+/**
+ * g·(x·Wᵀ + scale·x·Aᵀ·Bᵀ) + b with g = length / |row of W + scale·B·A|, where the norm is taken as a constant.
+ * Dropout, as in PEFT, leaves one x·Wᵀ whole: x·Wᵀ + (g − 1)·x'·Wᵀ + g·scale·x'·Aᵀ·Bᵀ + b.
+ */
+function doraLinear(context: GraphContext<LoraMethod>, x: Node, module: string): Node {
+  const dropped = context.dropout(x, module)
+  const gain = div(context.tensor(names.lengths(module)), rowNorms(context, module))
+  const added = mul(lowRank(context, dropped, module), gain)
+  const base = context.linear(x, module)
+  const again = dropped === x && !hasBias(context, module) ? base : context.linear(dropped, module, { bias: false })
+  return add(base, add(mul(again, sub(gain, scalar(1))), added))
+}
+
+function hasBias({ model }: GraphContext<LoraMethod>, module: string): boolean {
+  return model.weights.has(`${module}.bias`)
+}
+
+/** |row of W + scale·B·A|, [out], without a gradient. */
+function rowNorms({ tensor, model, adapter }: GraphContext<LoraMethod>, module: string): Node {
+  const [down, up] = [tensor(names.down(module)), tensor(names.up(module))]
+  const alpha = scaleOf(adapter.method, module)
+  const inOut = architectures[model.config.modelType].names.layout === 'in-out'
+  const product = inOut ? matmul(down, up, { transposeA: true, transposeB: true, alpha }) : matmul(up, down, { alpha })
+  const whole = add(tensor(`${module}.weight`), product)
+  return stopGradient(sqrt(reduceSum(mul(whole, whole), [inOut ? 0 : 1])))
+}
+
+function fold(model: Model, adapter: Adapter<LoraMethod>, module: string): FloatTensor {
+  const sum = addProduct(model, adapter, module, 1)
+  if (!adapter.method.dora) return sum
+  const [wanted, present] = [adapter.weights.get(names.lengths(module))!.data, rowLengths(model.config, sum)]
+  return mapRows(model.config, sum, (row, o) => row.forEach((x, i) => (row[i] = (x * wanted[o]) / present[o])))
+}
+
+/** W + sign · scale · B·A, summed in float64 per element. */
+function addProduct(model: Model, { method, weights }: Adapter<LoraMethod>, module: string, sign: 1 | -1): FloatTensor {
+  const [down, up] = [weights.get(names.down(module))!, weights.get(names.up(module))!]
+  const [rank, inputs] = down.shape
+  const scale = sign * scaleOf(method, module)
+  return mapRows(model.config, model.weights.get(`${module}.weight`)!, (row, o) => {
+    for (let r = 0; r < rank; r++) {
+      const b = up.data[o * rank + r] * scale
+      for (let i = 0; i < inputs; i++) row[i] += b * down.data[r * inputs + i]
+    }
+  })
+}
+
+function rowsJson({ rows }: AdapterForm<LoraMethod>): Record<string, readonly number[]> | null {
+  if (rows.size === 0) return null
+  return Object.fromEntries([...rows].map(([module, ids]) => [module.split('.').at(-1)!, ids]))
+}

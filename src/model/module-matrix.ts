@@ -1,0 +1,45 @@
+// The weight of a module in either layout to one way of counting: element (output, input).
+import type { FloatTensor } from '../graph/tensor.js'
+import { architectures } from './architectures.js'
+import type { ModelConfig } from './config.js'
+
+/** Element (o, i) of the data is at o·outStride + i·inStride. */
+export interface ModuleMatrix {
+  readonly outputs: number
+  readonly inputs: number
+  readonly outStride: number
+  readonly inStride: number
+}
+
+export function moduleMatrix(config: ModelConfig, { shape }: Pick<FloatTensor, 'shape'>): ModuleMatrix {
+  return architectures[config.modelType].names.layout === 'in-out'
+    ? { outputs: shape[1], inputs: shape[0], outStride: 1, inStride: shape[1] }
+    : { outputs: shape[0], inputs: shape[1], outStride: shape[1], inStride: 1 }
+}
+
+/** The weight with every row of an output replaced: `change` gets its inputs in float64 and alters them in place. */
+export function mapRows(
+  config: ModelConfig,
+  weight: FloatTensor,
+  change: (row: Float64Array, output: number) => void,
+): FloatTensor {
+  const { outputs, inputs, outStride, inStride } = moduleMatrix(config, weight)
+  const data = new Float32Array(weight.data.length)
+  const row = new Float64Array(inputs)
+  for (let o = 0; o < outputs; o++) {
+    for (let i = 0; i < inputs; i++) row[i] = weight.data[o * outStride + i * inStride]
+    change(row, o)
+    for (let i = 0; i < inputs; i++) data[o * outStride + i * inStride] = row[i]
+  }
+  return { dtype: 'float32', shape: weight.shape, data }
+}
+
+/** Length of the row of each output, in float64. */
+export function rowLengths(config: ModelConfig, weight: FloatTensor): Float64Array {
+  const { outputs, inputs, outStride, inStride } = moduleMatrix(config, weight)
+  return Float64Array.from({ length: outputs }, (_, o) => {
+    let sum = 0
+    for (let i = 0; i < inputs; i++) sum += weight.data[o * outStride + i * inStride] ** 2
+    return Math.sqrt(sum)
+  })
+}
