@@ -8,13 +8,13 @@ const sums = new WeakMap<TrainingStep, readonly Float32Array[]>()
  * Runs every micro-batch and leaves in the parameters' gradients that of the mean loss over all counted tokens, as one big
  * batch would. Lets other events in between micro-batches, so that Ctrl-C arrives.
  */
-export async function runMicroBatches(step: TrainingStep, batches: readonly Batch[]): Promise<StepResult> {
+export async function runMicroBatches(step: TrainingStep, batches: readonly Batch[], update = 0): Promise<StepResult> {
   const total = batches.reduce((sum, batch) => sum + countLabels(batch), 0)
   const scale = 1 / Math.max(1, total)
   let lossSum = 0
   let tokens = 0
   for (const [i, batch] of batches.entries()) {
-    const result = await step.run(batch, scale)
+    const result = await step.run(batch, scale, update)
     lossSum += result.lossSum
     tokens += result.tokens
     if (batches.length > 1) accumulate(step, i, batches.length)

@@ -153,7 +153,7 @@ async function takeStep({ run, plan, log }: Session, step: number): Promise<numb
   const from = (step % plan.stepsPerEpoch) * plan.accumulate
   const to = Math.min(from + plan.accumulate, run.source.count)
   const batches = await Promise.all(Array.from({ length: to - from }, (_, i) => run.source.batch(epoch, from + i)))
-  const { lossSum, tokens } = await runMicroBatches(run.step, batches.map(({ batch }) => batch)) // prettier-ignore
+  const { lossSum, tokens } = await runMicroBatches(run.step, batches.map(({ batch }) => batch), step) // prettier-ignore
   const lossNats = lossSum / tokens
   const norm = gradientNorm(run.optimizer.parameters)
   if (!Number.isFinite(lossNats) || !Number.isFinite(norm)) {
