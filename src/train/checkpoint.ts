@@ -1,5 +1,5 @@
 // A training state as a folder that is whole or not there, with hashes to tell; and back into the same buffers.
-import { readdir, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, asError, type Text } from '../base/errors.js'
 import {
@@ -15,6 +15,7 @@ import { packageVersion } from '../base/package.js'
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js'
 import type { Parameter } from '../model/step.js'
 import type { Optimizer } from './optimizer.js'
+import type { StateArray } from './update-rule.js'
 
 /** Everything that must be the same when a run is continued, by name; values are plain JSON. */
 export type RunIdentity = Readonly<Record<string, string | number | boolean | null>>
@@ -35,6 +36,14 @@ export interface FoundCheckpoint {
 
 type OnWarning = (warning: Text) => void
 
+/** Name and length of an array in the codes file, in its order. */
+type CodeEntry = readonly [name: string, length: number]
+
+interface SavedState extends CheckpointState {
+  readonly updates: number
+  readonly codes?: readonly CodeEntry[]
+}
+
 interface Manifest {
   readonly version: string
   readonly files: readonly { readonly name: string; readonly size: number; readonly sha256: string }[]
@@ -42,6 +51,7 @@ interface Manifest {
 
 const parametersFile = 'parameters.safetensors'
 const optimizerFile = 'optimizer.safetensors'
+const codesFile = 'optimizer-codes.bin'
 const stateFile = 'state.json'
 const manifestFile = 'manifest.json'
 
@@ -58,22 +68,44 @@ export async function saveCheckpoint(
 ): Promise<string> {
   const path = join(folder, checkpointName(state.step))
   const { moments, step: updates } = optimizer.state()
-  const numbers = [...optimizer.parameters.map(p => p.data), ...moments.values()].reduce(
-    (sum, data) => sum + data.length,
-    0,
-  )
+  const arrays = [...optimizer.parameters.map(p => p.data), ...moments.values()]
   await ensurePrivateFolder(folder)
-  await checkFreeSpace(folder, 4 * numbers + (1 << 20))
+  await checkFreeSpace(folder, arrays.reduce((sum, data) => sum + data.byteLength, 1 << 20)) // prettier-ignore
   await writeFolderAtomic(path, async temporary => {
     const parameters = optimizer.parameters.map(({ name, shape, data }) => [name, { shape, data }] as const)
     await writeSafetensors(join(temporary, parametersFile), new Map(parameters))
-    const flat = [...moments].map(([name, data]) => [name, { shape: [data.length], data }] as const)
-    await writeSafetensors(join(temporary, optimizerFile), new Map(flat))
-    await writeAndSync(join(temporary, stateFile), JSON.stringify({ ...state, updates }, null, 2) + '\n')
+    const codes = await writeMoments(temporary, moments)
+    await writeAndSync(join(temporary, stateFile), JSON.stringify({ ...state, updates, codes }, null, 2) + '\n')
     await writeAndSync(join(temporary, manifestFile), JSON.stringify(await describe(temporary), null, 2) + '\n')
   })
   await deleteOld(folder, state.step, keep)
   return path
+}
+
+/** Numbers go to a safetensors file, codes of one byte one after another to a file of their own, if there are any. */
+async function writeMoments(
+  folder: string,
+  moments: ReadonlyMap<string, StateArray>,
+): Promise<readonly CodeEntry[] | undefined> {
+  const numbers = new Map<string, { shape: readonly number[]; data: Float32Array }>()
+  const codes: [string, Uint8Array][] = []
+  for (const [name, data] of moments) {
+    if (data instanceof Float32Array) numbers.set(name, { shape: [data.length], data })
+    else codes.push([name, data])
+  }
+  await writeSafetensors(join(folder, optimizerFile), numbers)
+  if (codes.length === 0) return undefined
+  await writeAndSync(join(folder, codesFile), codes.map(([, data]) => data)) // prettier-ignore
+  return codes.map(([name, { length }]) => [name, length])
+}
+
+async function readMoments(folder: string, codes: readonly CodeEntry[]): Promise<Map<string, StateArray>> {
+  const moments = new Map<string, StateArray>()
+  for (const [name, { data }] of await readSafetensors(join(folder, optimizerFile))) moments.set(name, data)
+  const bytes = codes.length > 0 ? await readFile(join(folder, codesFile)) : new Uint8Array()
+  let start = 0
+  for (const [name, length] of codes) moments.set(name, bytes.subarray(start, (start += length)))
+  return moments
 }
 
 /**
@@ -118,9 +150,8 @@ export async function loadCheckpoint(
   checkIdentity(path, state.identity, identity)
   const saved = await readSafetensors(join(path, parametersFile))
   checkParameters(path, optimizer.parameters, saved)
-  const moments = await readSafetensors(join(path, optimizerFile))
-  const { updates } = state as CheckpointState & { readonly updates: number }
-  optimizer.load({ step: updates, moments: new Map([...moments].map(([name, { data }]) => [name, data])) })
+  const { updates, codes = [] } = state as SavedState
+  optimizer.load({ step: updates, moments: await readMoments(path, codes) })
   for (const { name, data } of optimizer.parameters) data.set(saved.get(name)!.data)
 }
 

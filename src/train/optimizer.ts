@@ -1,16 +1,18 @@
-// Turns gradients into new parameters, in place: large arrays in chunks through the runtime, the rest in plain JavaScript.
+// Turns gradients into new parameters, in place, by the rule that the optimizer has for each parameter.
 import { AppError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
-import type { HostTensor } from '../graph/tensor.js'
 import type { Parameter } from '../model/step.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
-import { updateRules, type OptimizerName, type OptimizerSettings, type UpdateRule } from './update-rules.js'
+import { createChunkedUpdate, type ChunkedUpdate } from './chunked-update.js'
+import type { ElementwiseRule, RuleChoice, StateArray, StepNumbers, TensorRule } from './update-rule.js'
+import { updateRules, type OptimizerName, type OptimizerSettings } from './update-rules.js'
 
+/** What a step leaves for the next one. */
 interface OptimizerState {
   /** Updates made so far. */
   readonly step: number
-  /** Live moments by `moment.parameter`, e.g. `m.h.0.attn.weight`. */
-  readonly moments: ReadonlyMap<string, Float32Array>
+  /** Live arrays by `name.parameter`, e.g. `m.h.0.attn.weight`: numbers, or codes of one byte. */
+  readonly moments: ReadonlyMap<string, StateArray>
 }
 
 export interface Optimizer {
@@ -27,21 +29,11 @@ export interface Optimizer {
   close(): Promise<void>
 }
 
-/** Sizes of the chunks that the runtime updates. One call costs as much as some 7000 numbers in JavaScript, so the rest is done there. */
-const chunkSizes = [1 << 18, 1 << 14] as const
-
-/** One stretch of a parameter. */
-interface Stretch {
-  readonly start: number
-  readonly end: number
-  /** Index into chunkSizes, or undefined for plain JavaScript. */
-  readonly chunk?: number
-}
-
+/** A parameter with what its rule keeps beside it. */
 interface Slot {
   readonly parameter: Parameter
-  readonly moments: readonly Float32Array[]
-  readonly stretches: readonly Stretch[]
+  readonly state: Readonly<Record<string, StateArray>>
+  update(numbers: StepNumbers): void | Promise<void>
 }
 
 /**
@@ -53,36 +45,25 @@ export async function createOptimizer(
   parameters: readonly Parameter[],
   runtime: Runtime,
 ): Promise<Optimizer> {
-  const rule = findRule(settings)
-  const slots = parameters.map(parameter => createSlot(parameter, rule))
-  const programs = await compileChunks(rule, slots, runtime)
-  const scalars = new Map(rule.scalars.map(name => [name, scalarTensor()]))
+  const choose = findRule(settings)
+  const programs = await compileRules(choose, parameters, runtime)
+  const slots = parameters.map(parameter => createSlot(parameter, choose, programs))
   let steps = 0
   return {
     settings,
     parameters,
     async step(learningRate, gradientScale = 1) {
       steps++
-      for (const slot of slots) {
-        const values = rule.coefficients(steps, learningRate, gradientScale, slot.parameter.decay)
-        rule.scalars.forEach((name, i) => (scalars.get(name)!.data[0] = values[i]))
-        for (const stretch of slot.stretches) {
-          const program = stretch.chunk === undefined ? undefined : programs.get(stretch.chunk)
-          if (program) await runChunk(program, rule, slot, stretch, scalars)
-          else rule.plain(slot.parameter.data, slot.parameter.gradient, slot.moments, stretch, values)
-        }
-      }
+      for (const slot of slots) await slot.update({ step: steps, learningRate, gradientScale })
     },
-    state: () => ({ step: steps, moments: new Map(slots.flatMap(slot => namedMoments(slot, rule))) }),
+    state: () => ({ step: steps, moments: new Map(slots.flatMap(namedArrays)) }),
     load(state) {
-      const mine = new Map(slots.flatMap(slot => namedMoments(slot, rule)))
+      const mine = new Map(slots.flatMap(namedArrays))
       checkMoments(mine, state.moments)
       for (const [name, moment] of mine) moment.set(state.moments.get(name)!)
       steps = state.step
     },
-    async close() {
-      for (const program of programs.values()) await program.close()
-    },
+    close: () => programs.close(),
   }
 }
 
@@ -110,7 +91,7 @@ function sumOfSquares(x: Float32Array): number {
   return a + b + (c + d)
 }
 
-function findRule(settings: OptimizerSettings): UpdateRule {
+function findRule(settings: OptimizerSettings): RuleChoice {
   const name: string = settings.kind
   if (Object.hasOwn(updateRules, name)) return updateRules[name as OptimizerName](settings as never)
   const known = Object.keys(updateRules)
@@ -125,63 +106,70 @@ function findRule(settings: OptimizerSettings): UpdateRule {
   })
 }
 
-function createSlot(parameter: Parameter, rule: UpdateRule): Slot {
-  const moments = rule.moments.map(() => new Float32Array(new ArrayBuffer(4 * parameter.data.length)))
-  return { parameter, moments, stretches: cutStretches(parameter.data.length) }
+/** What was compiled for the rules in use. */
+interface RulePrograms {
+  readonly chunked: ReadonlyMap<ElementwiseRule, ChunkedUpdate>
+  /** By rule and shape. */
+  readonly whole: ReadonlyMap<TensorRule, ReadonlyMap<string, Program>>
+  close(): Promise<void>
 }
 
-function cutStretches(length: number): Stretch[] {
-  const stretches: Stretch[] = []
-  let start = 0
-  chunkSizes.forEach((size, chunk) => {
-    for (; length - start >= size; start += size) stretches.push({ start, end: start + size, chunk })
-  })
-  if (start < length) stretches.push({ start, end: length })
-  return stretches
-}
-
-async function compileChunks(
-  rule: UpdateRule,
-  slots: readonly Slot[],
+async function compileRules(
+  choose: RuleChoice,
+  parameters: readonly Parameter[],
   runtime: Runtime,
-): Promise<Map<number, Program>> {
-  const used = new Set(
-    slots.flatMap(({ stretches }) => stretches.flatMap(({ chunk }) => (chunk === undefined ? [] : [chunk]))),
-  )
-  const programs = new Map<number, Program>()
-  for (const chunk of used) programs.set(chunk, await runtime.compile(rule.graph(chunkSizes[chunk])))
+): Promise<RulePrograms> {
+  const chunked = new Map<ElementwiseRule, ChunkedUpdate>()
+  const whole = new Map<TensorRule, Map<string, Program>>()
+  for (const rule of new Set(parameters.map(choose))) {
+    const mine = parameters.filter(parameter => choose(parameter) === rule)
+    if (rule.family === 'elementwise') chunked.set(rule, await createChunkedUpdate(rule, mine, runtime))
+    else whole.set(rule, await compileShapes(rule, mine, runtime))
+  }
+  return {
+    chunked,
+    whole,
+    async close() {
+      for (const update of chunked.values()) await update.close()
+      for (const shapes of whole.values()) for (const program of shapes.values()) await program.close()
+    },
+  }
+}
+
+async function compileShapes(
+  rule: TensorRule,
+  parameters: readonly Parameter[],
+  runtime: Runtime,
+): Promise<Map<string, Program>> {
+  const programs = new Map<string, Program>()
+  if (!rule.graph) return programs
+  for (const { shape } of parameters) {
+    const key = shape.join('x')
+    if (!programs.has(key)) programs.set(key, await runtime.compile(rule.graph(shape)))
+  }
   return programs
 }
 
-async function runChunk(
-  program: Program,
-  rule: UpdateRule,
-  { parameter, moments }: Slot,
-  { start, end }: Stretch,
-  scalars: ReadonlyMap<string, HostTensor>,
-): Promise<void> {
-  const view = (data: Float32Array): HostTensor => ({
-    dtype: 'float32',
-    shape: [end - start],
-    data: data.subarray(start, end),
-  })
-  const p = view(parameter.data)
-  const feeds: Record<string, HostTensor> = { p, g: view(parameter.gradient), ...Object.fromEntries(scalars) }
-  const results: Record<string, HostTensor> = { p_next: p }
-  rule.moments.forEach((name, i) => (feeds[name] = results[`${name}_next`] = view(moments[i])))
-  await program.run(feeds, results)
+function createSlot(parameter: Parameter, choose: RuleChoice, { chunked, whole }: RulePrograms): Slot {
+  const rule = choose(parameter)
+  if (rule.family === 'tensor') {
+    const state = rule.createState(parameter)
+    const program = whole.get(rule)!.get(parameter.shape.join('x'))
+    return { parameter, state, update: numbers => rule.update(parameter, state, numbers, program) }
+  }
+  const moments = rule.moments.map(() => new Float32Array(new ArrayBuffer(4 * parameter.data.length)))
+  const state = Object.fromEntries(moments.map((moment, i) => [rule.moments[i], moment]))
+  return { parameter, state, update: numbers => chunked.get(rule)!.run(parameter, moments, numbers) }
 }
 
-function scalarTensor(): HostTensor {
-  return { dtype: 'float32', shape: [], data: new Float32Array(new ArrayBuffer(128), 0, 1) } // 64 bytes or less would move in memory
+function namedArrays({ parameter, state }: Slot): [string, StateArray][] {
+  return Object.entries(state).map(([name, values]) => [`${name}.${parameter.name}`, values])
 }
 
-function namedMoments({ parameter, moments }: Slot, rule: UpdateRule): [string, Float32Array][] {
-  return moments.map((moment, i) => [`${rule.moments[i]}.${parameter.name}`, moment])
-}
-
-function checkMoments(mine: ReadonlyMap<string, Float32Array>, given: ReadonlyMap<string, Float32Array>): void {
-  const wrong = [...mine].find(([name, moment]) => given.get(name)?.length !== moment.length)?.[0]
+function checkMoments(mine: ReadonlyMap<string, StateArray>, given: ReadonlyMap<string, StateArray>): void {
+  const fits = (a: StateArray, b: StateArray | undefined): boolean =>
+    a.length === b?.length && a.BYTES_PER_ELEMENT === b.BYTES_PER_ELEMENT
+  const wrong = [...mine].find(([name, moment]) => !fits(moment, given.get(name)))?.[0]
   const extra = [...given.keys()].find(name => !mine.has(name))
   if (wrong === undefined && extra === undefined) return
   const name = wrong ?? extra

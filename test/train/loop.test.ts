@@ -56,7 +56,7 @@ async function runToy(folder: string, toy: Toy = {}) {
 
 function stateOf(
   step: TrainingStep,
-  { step: updates, moments }: { step: number; moments: ReadonlyMap<string, Float32Array> },
+  { step: updates, moments }: { step: number; moments: ReadonlyMap<string, ArrayLike<number>> },
 ) {
   return { updates, weights: step.parameters.map(({ data }) => data), moments: [...moments] }
 }

@@ -15,12 +15,14 @@ function setGradient({ gradient }: Parameter, step: number): void {
   for (let i = 0; i < gradient.length; i++) gradient[i] = (uniformAt(2, step, i) - 0.5) * 10 ** ((i % 7) - 4)
 }
 
+type Elementwise = Extract<OptimizerSettings, { kind: 'adamw' | 'sgd' | 'lion' }>
+
 /** PyTorch's single-tensor formulas in float64, from the gradients of every step. */
 function reference(
   start: Float32Array,
   gradients: Float32Array[],
   rate: number,
-  settings: OptimizerSettings,
+  settings: Elementwise,
   decay: boolean,
 ): Float64Array {
   const p = Float64Array.from(start)
@@ -30,8 +32,15 @@ function reference(
     for (let i = 0; i < p.length; i++) {
       const g = gradient[i]
       if (settings.kind === 'sgd') {
-        m[i] = (settings.momentum ?? 0) * m[i] + (g + wd * p[i])
-        p[i] -= rate * m[i]
+        const { momentum = 0, nesterov = false } = settings
+        const pulled = g + wd * p[i]
+        m[i] = momentum * m[i] + pulled
+        p[i] -= rate * (nesterov ? pulled + momentum * m[i] : m[i])
+        continue
+      }
+      if (settings.kind === 'lion') {
+        p[i] -= rate * (Math.sign(0.9 * m[i] + 0.1 * g) + wd * p[i])
+        m[i] = 0.99 * m[i] + 0.01 * g
         continue
       }
       const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = settings
@@ -45,11 +54,13 @@ function reference(
   return p
 }
 
-const settingsRows: OptimizerSettings[] = [
+const settingsRows: Elementwise[] = [
   { kind: 'adamw', weightDecay: 0.03 },
   { kind: 'adamw', beta1: 0.8, beta2: 0.95, epsilon: 1e-6 },
   { kind: 'sgd', momentum: 0.9, weightDecay: 0.01 },
+  { kind: 'sgd', momentum: 0.8, nesterov: true },
   { kind: 'sgd' },
+  { kind: 'lion', weightDecay: 0.1 },
 ]
 
 describe('the update', () => {
@@ -77,8 +88,14 @@ describe('the update', () => {
         const expected = reference(starts[k], gradients[k], 1e-3, settings, decay)
         const scale = Math.max(...Array.from(expected.subarray(0, 5000), Math.abs))
         let worst = 0
-        for (let i = 0; i < data.length; i++) worst = Math.max(worst, Math.abs(data[i] - expected[i]) / scale)
+        let flips = 0 // Lion's sign of what float32 rounds across 0
+        for (let i = 0; i < data.length; i++) {
+          const off = Math.abs(data[i] - expected[i])
+          if (settings.kind === 'lion' && off > 0.9e-3) flips++
+          else worst = Math.max(worst, off / scale)
+        }
         expect(worst).toBeLessThan(1e-6)
+        expect(flips).toBeLessThanOrEqual(data.length / 50_000)
       })
     })
   }
@@ -132,7 +149,7 @@ describe('the update', () => {
   it('an unknown optimizer is refused by name', async () => {
     const build = createOptimizer({ kind: 'adam' } as never, [], noRuntime)
     await expect(build).rejects.toThrowErrorMatchingInlineSnapshot(
-      `[AppError: setting optimizer: there is no optimizer "adam". Did you mean "adamw"? Known: adamw, sgd.]`,
+      `[AppError: setting optimizer: there is no optimizer "adam". Did you mean "adamw"? Known: adamw, adamw-8bit, lion, adafactor, sgd, muon.]`,
     )
   })
 
