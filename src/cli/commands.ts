@@ -2,6 +2,7 @@
 import { charactersCommand } from './character-commands.js'
 import { chatCommand } from './chat-command.js'
 import type { CommandSpec } from './command.js'
+import { engineCommand } from './engine-command.js'
 import { explainCommand } from './explain-command.js'
 import { buildCommand, exportCommand, tokenizerCommand, trainCommand } from './model-commands.js'
 import { addCommand, initCommand, runAllCommand, statusCommand } from './project-commands.js'
@@ -18,4 +19,5 @@ export const commands: Readonly<Record<string, CommandSpec>> = {
   run: runAllCommand,
   status: statusCommand,
   explain: explainCommand,
+  engine: engineCommand,
 }
