@@ -16,8 +16,24 @@ export class ConfigReader {
     return this.json[key] ?? undefined
   }
 
-  /** @throws AppError `bad-config` when it is no positive whole number, or absent without a default */
-  size(key: string, fallback?: number): number {
+  /** Whether the key is written, be it null. */
+  has(key: string): boolean {
+    return Object.hasOwn(this.json, key)
+  }
+
+  /** Takes note of keys that this family's code does not read. */
+  ignore(...keys: readonly string[]): void {
+    for (const key of keys) this.seen.add(key)
+  }
+
+  /**
+   * @param keys names of the same setting, the first one written wins
+   * @throws AppError `bad-config` when it is no positive whole number, or absent without a default
+   */
+  size(keys: string | readonly string[], fallback?: number): number {
+    const names = typeof keys === 'string' ? [keys] : keys
+    const key = names.find(name => this.value(name) !== undefined) ?? names[0]
+    this.ignore(...names)
     const value = this.value(key) ?? fallback
     if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
     throw this.bad(key, 'a positive whole number', 'положительное целое число')
@@ -27,6 +43,20 @@ export class ConfigReader {
     const value = this.value(key) ?? fallback
     if (typeof value === 'number' && Number.isFinite(value)) return value
     throw this.bad(key, 'a number', 'число')
+  }
+
+  /** A positive whole number; undefined for null, and for an absent key without a default. */
+  optionalSize(key: string, fallback?: number): number | undefined {
+    this.seen.add(key)
+    const value = this.has(key) ? this.json[key] : fallback
+    return value === undefined || value === null ? undefined : this.size(key, fallback)
+  }
+
+  /** As `optionalSize`, for any positive number. */
+  optionalNumber(key: string, fallback?: number): number | undefined {
+    const value = this.has(key) ? this.value(key) : fallback
+    if (value === undefined || (typeof value === 'number' && value > 0)) return value
+    throw this.bad(key, 'a positive number', 'положительное число')
   }
 
   flag(key: string, fallback: boolean): boolean {

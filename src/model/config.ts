@@ -25,23 +25,72 @@ export interface ModelConfig {
   /** Width inside the MLP. */
   readonly innerWidth: number
   readonly maxPositions: number
-  readonly norm: { readonly kind: 'layer' | 'rms'; readonly epsilon: number }
-  /** Whether each head of queries and keys passes through its own RMS norm (Qwen 3). */
-  readonly headNorm: boolean
+  readonly norm: {
+    readonly kind: 'layer' | 'rms'
+    readonly epsilon: number
+    /** Added to the stored weight: 1 where weights are kept as their distance from one (Gemma). */
+    readonly offset: 0 | 1
+  }
+  /**
+   * Norm of each head of queries and keys: none; RMS with one weight for all heads (Qwen 3, Gemma 3); a layer norm
+   * without bias for each head (StableLM 2).
+   */
+  readonly headNorm: 'none' | 'shared' | 'each'
   readonly positions: Positions
+  readonly attention: {
+    /** Factor of the scores. */
+    readonly scale: number
+    /** Scores pass through cap · tanh(score / cap). */
+    readonly cap?: number
+    /** Of each layer: how many positions a query sees, itself included; null for all before it. */
+    readonly windows: readonly (number | null)[]
+  }
+  /** MLP after attention, or both from the same stream, added together. */
+  readonly branches: 'serial' | 'parallel'
+  /** Whether the MLP has a norm of its own; else it reads what attention reads. */
+  readonly mlpNorm: boolean
+  /** What a branch is added to: the stream, or what the norm before the branch made of it. */
+  readonly residual: 'stream' | 'normed'
   readonly activation: Activation
-  /** down(act(gate x) * up x) instead of down(act(up x)). */
-  readonly gated: boolean
-  readonly bias: { readonly qkv: boolean; readonly attentionOut: boolean; readonly mlp: boolean }
+  /** A mixture in place of the MLP: each position takes its `chosen` likeliest of `count` experts, shares rescaled to one. */
+  readonly experts?: { readonly count: number; readonly chosen: number }
+  readonly bias: {
+    readonly qkv: boolean
+    readonly attentionOut: boolean
+    readonly mlp: boolean
+    readonly head: boolean
+  }
+  /** Factor of the embedding rows. */
+  readonly embeddingScale: number
+  /** Logits pass through cap · tanh(logit / cap). */
+  readonly logitCap?: number
   /** Whether the head is the embedding itself. */
   readonly tied: boolean
   /** Deviation of freshly drawn weights. */
   readonly initializerRange: number
 }
 
-/** Learned rows, or rotation by `position * frequencies[i]` radians of the pair (i, i + D/2). */
-export type Positions =
-  { readonly kind: 'learned' } | { readonly kind: 'rotary'; readonly frequencies: readonly number[] }
+/** Learned rows; rotation of queries and keys; or a penalty of each score that grows with the distance of the key. */
+export type Positions = { readonly kind: 'learned' } | RotaryPositions | AlibiPositions
+
+/** Pair i of a head turns by `position * frequencies[i]` radians; what the pairs do not cover stays. */
+export interface RotaryPositions {
+  readonly kind: 'rotary'
+  readonly frequencies: readonly number[]
+  /** Frequencies of layers with a window, where they differ (Gemma 3). */
+  readonly windowFrequencies?: readonly number[]
+  /** Pair i is (i, i + R/2) of the R turned places, or (2i, 2i + 1). */
+  readonly pairs: 'halves' | 'neighbours'
+}
+
+/** A key at position p gets `factor * slopes[head] * p`. */
+export interface AlibiPositions {
+  readonly kind: 'alibi'
+  readonly slopes: readonly number[]
+  readonly factor: number
+  /** Whether slope · p is rounded to bfloat16, as Falcon's code does. */
+  readonly rounded: boolean
+}
 
 /** Keys of every family that do not change the numbers of a causal language model. Dropout is not applied in training. */
 const harmlessKeys: readonly string[] = [
@@ -51,6 +100,7 @@ const harmlessKeys: readonly string[] = [
   'chunk_size_feed_forward', 'is_encoder_decoder', 'is_decoder', 'id2label', 'label2id', 'problem_type', 'num_labels', 'task_specific_params',
   'attention_dropout', 'hidden_dropout', 'embd_pdrop', 'attn_pdrop', 'resid_pdrop', 'classifier_dropout', 'gradient_checkpointing', 'pretraining_tp',
   'summary_activation', 'summary_first_dropout', 'summary_proj_to_labels', 'summary_type', 'summary_use_proj', 'finetuning_task', 'tokenizer_class',
+  'resid_dropout', 'embed_dropout', 'embedding_dropout', 'cache_implementation', 'cross_attention_hidden_size',
   'auto_map', 'reorder_and_upcast_attn', 'prefix', 'max_length', 'temperature', 'top_k', 'top_p', 'do_sample', 'repetition_penalty', 'num_beams',
 ] // prettier-ignore
 
@@ -80,8 +130,9 @@ function isModelType(name: string): name is ModelType {
 }
 
 function checkDivisors(config: ModelConfig, where: string): void {
-  if (config.heads % config.keyHeads === 0 && (config.positions.kind === 'learned' || config.headWidth % 2 === 0))
-    return
+  const { positions, headWidth } = config
+  const turned = positions.kind === 'rotary' ? 2 * positions.frequencies.length : 0
+  if (config.heads % config.keyHeads === 0 && turned <= headWidth) return
   const got = `${config.heads} heads, ${config.keyHeads} key heads, head width ${config.headWidth}`
   throw new AppError('bad-config', {
     where,

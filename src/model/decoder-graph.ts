@@ -1,18 +1,18 @@
 // One decoder for all families: token ids to hidden states and logits as graph nodes, read from a ModelConfig.
 import {
   add,
-  and,
+  cast,
   concat,
   constant,
-  equal,
-  expand,
   gather,
   gelu,
-  int64s,
   layerNorm,
   lessOrEqual,
-  matmul,
+  div,
+  expand,
   mul,
+  reduceMax,
+  reduceSum,
   relu,
   reshape,
   rmsNorm,
@@ -20,13 +20,18 @@ import {
   silu,
   softmax,
   split,
-  transpose,
+  stopGradient,
+  tanh,
   where,
+  zeros,
 } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
-import { elementCount } from '../graph/tensor.js'
 import { architectures } from './architectures.js'
+import type { Attend } from './attention.js'
 import type { Activation, ModelConfig } from './config.js'
+import { rotations } from './position-graph.js'
+import type { FusedOrder } from './weight-names.js'
+import { branchNorms, expertModules } from './weight-specs.js'
 
 /** Where the blocks take their weights from; a training method decides. */
 export interface Parts {
@@ -36,7 +41,7 @@ export interface Parts {
   linear(x: Node, module: string): Node
   /** Rows of the embedding for ids [N]: [N, C]. */
   embed(ids: Node): Node
-  /** Hidden states [N, C] to logits [N, V]. */
+  /** Hidden states [N, C] times the head: [N, V]. */
   head(x: Node): Node
 }
 
@@ -48,31 +53,47 @@ export interface DecoderInputs {
   /** [B, P + T] int64, each below `positionLimit` */
   readonly positions: Node
   readonly positionLimit: number
-  /** Queries [B, P+T, H, D], keys and values [B, P+T, Hk, D] of a layer to its result [B·(P+T), H·D]. */
-  attend(query: Node, key: Node, value: Node, layer: number): Node
+  readonly attend: Attend
 }
-
-/** Added to the scores of hidden pairs: exp gives exactly 0 beside any visible score. */
-const hidden = -1e30
 
 /** Hidden states after the last norm, [B·(P+T), C]; the stream stays flat so that products need no reshaping. */
 export function decoderStates(config: ModelConfig, parts: Parts, inputs: DecoderInputs): Node {
   const { names } = architectures[config.modelType]
-  const turn = rotation(config, inputs)
-  const [batch, length] = inputs.positions.shape
-  const flat = (ids: Node): Node => reshape(ids, [elementCount(ids.shape)])
-  let x = parts.embed(flat(inputs.ids))
-  if (inputs.virtual) x = putBefore(inputs.virtual, x, batch)
-  if (names.positions) x = add(x, gather(parts.weight(`${names.positions}.weight`), flat(inputs.positions)))
+  const turns = rotations(config, inputs.positions, inputs.positionLimit)
+  let x = embedded(config, parts, inputs)
   for (let layer = 0; layer < config.layers; layer++) {
     const at = `${names.block}.${layer}.`
-    const normed = norm(config, parts, x, at + names.attentionNorm)
-    const [query, key, value] = projections(config, parts, normed, at, [batch, length])
-    const mixed = inputs.attend(turn(query), turn(key), value, layer)
-    x = add(x, parts.linear(mixed, at + names.attentionOut))
-    x = add(x, mlp(config, parts, norm(config, parts, x, at + names.mlpNorm), at))
+    const turn = turns(layer)
+    const attention = (normed: Node): Node => {
+      const [query, key, value] = projections(config, parts, normed, at, inputs.positions.shape)
+      const mixed = parts.linear(inputs.attend(turn(query), turn(key), value, layer), at + names.attentionOut)
+      return names.afterAttention ? norm(config, parts, mixed, at + names.afterAttention) : mixed
+    }
+    const mlp = (normed: Node): Node => {
+      const result = names.mixture ? mixture(config, parts, normed, at) : plainMlp(config, parts, normed, at)
+      return names.afterMlp ? norm(config, parts, result, at + names.afterMlp) : result
+    }
+    x = block(config, parts, x, at, attention, mlp)
   }
   return norm(config, parts, x, names.finalNorm)
+}
+
+/** Logits [N, V] of hidden states [N, C]. */
+export function decoderLogits(config: ModelConfig, parts: Parts, states: Node): Node {
+  const { head } = architectures[config.modelType].names
+  const product = parts.head(states)
+  const logits = config.bias.head ? add(product, parts.weight(`${head}.bias`)) : product
+  const cap = config.logitCap
+  return cap === undefined ? logits : mul(tanh(mul(logits, scalar(1 / cap))), scalar(cap))
+}
+
+function embedded(config: ModelConfig, parts: Parts, { ids, positions, virtual }: DecoderInputs): Node {
+  const { names } = architectures[config.modelType]
+  const flat = (numbers: Node): Node => reshape(numbers, [numbers.shape[0] * numbers.shape[1]])
+  const own = mul(parts.embed(flat(ids)), scalar(config.embeddingScale))
+  const rows = virtual ? putBefore(virtual, own, positions.shape[0]) : own
+  const placed = names.positions ? add(rows, gather(parts.weight(`${names.positions}.weight`), flat(positions))) : rows
+  return names.embeddingNorm ? norm(config, parts, placed, names.embeddingNorm) : placed
 }
 
 /** Rows [P, C] before the tokens [B·T, C] of each of B rows. */
@@ -83,114 +104,65 @@ function putBefore(virtual: Node, tokens: Node, batch: number): Node {
   return reshape(all, [batch * all.shape[1], width])
 }
 
-/**
- * What a score between positions of one block gets: 0 where the key is not later and of the query's own segment.
- * Padding (segment 0) sees padding, so that no row is empty.
- * @param segments [B, T] int64
- * @returns [B, 1, T, T]
- */
-export function segmentMask(segments: Node): Node {
-  const [batch, length] = segments.shape
-  const order = int64s(Array.from({ length }, (_, i) => i))
-  const earlier = lessOrEqual(reshape(order, [1, 1, 1, length]), reshape(order, [1, 1, length, 1]))
-  const same = equal(reshape(segments, [batch, 1, 1, length]), reshape(segments, [batch, 1, length, 1]))
-  return where(and(same, earlier), scalar(0), scalar(hidden))
-}
-
-/** Attention inside one block of T queries and S keys; all layers share the mask [B, 1, T, S]. */
-export function blockAttention(config: ModelConfig, mask: Node): DecoderInputs['attend'] {
-  return (query, key, value) => {
-    const { heads, keyHeads, headWidth } = config
-    const [batch, length] = query.shape
-    const scores = matmul(groupQueries(config, query), headsFirst(key), { transposeB: true, alpha: headWidth ** -0.5 })
-    const size = key.shape[1]
-    const weights = softmax(add(reshape(scores, [batch, heads, length, size]), mask))
-    const grouped = reshape(weights, [batch, keyHeads, (heads / keyHeads) * length, size])
-    return ungroup(config, matmul(grouped, headsFirst(value)), length)
-  }
-}
-
-/**
- * Attention of T new positions over a cache and themselves.
- * @param cached keys and values [1, Hk, S, D] of a layer
- * @param mask [1, 1, 1, S]: 0 for filled places of the cache, else a large negative number
- * @param store takes the new keys and values [1, Hk, T, D] of a layer
- */
-export function cachedAttention(
+/** The stream with what attention and MLP add to it. */
+function block(
   config: ModelConfig,
-  cached: (layer: number) => { readonly key: Node; readonly value: Node },
-  mask: Node,
-  store: (layer: number, key: Node, value: Node) => void,
-): DecoderInputs['attend'] {
-  return (query, newKey, newValue, layer) => {
-    const { heads, keyHeads, headWidth } = config
-    const length = query.shape[1]
-    const { key, value } = cached(layer)
-    const size = key.shape[2]
-    const [ownKey, ownValue] = [headsFirst(newKey), headsFirst(newValue)]
-    store(layer, ownKey, ownValue)
-    const grouped = groupQueries(config, query)
-    const score = (keys: Node): Node =>
-      reshape(matmul(grouped, keys, { transposeB: true, alpha: headWidth ** -0.5 }), [1, heads, length, keys.shape[2]])
-    const own = length === 1 ? score(ownKey) : add(score(ownKey), causalMask(length))
-    const weights = softmax(concat([add(score(key), mask), own], -1))
-    const rows = (heads / keyHeads) * length
-    const [past, present] = split(weights, -1, [size, length])
-    const mixed = add(
-      matmul(reshape(past, [1, keyHeads, rows, size]), value),
-      matmul(reshape(present, [1, keyHeads, rows, length]), ownValue),
-    )
-    return ungroup(config, mixed, length)
-  }
+  parts: Parts,
+  x: Node,
+  at: string,
+  attention: (normed: Node) => Node,
+  mlp: (normed: Node) => Node,
+): Node {
+  const norms = branchNorms(config)
+  const base = (stream: Node, normed: Node): Node => (config.residual === 'normed' ? normed : stream)
+  const normed = norm(config, parts, x, at + norms.attention)
+  const after = add(base(x, normed), attention(normed))
+  if (config.branches === 'parallel')
+    return add(after, mlp(norms.mlp === undefined ? normed : norm(config, parts, x, at + norms.mlp)))
+  const second = norm(config, parts, after, at + norms.mlp!)
+  return add(base(after, second), mlp(second))
 }
 
-/** [1, 1, T, T]: 0 on and below the diagonal. */
-function causalMask(length: number): Node {
-  const data = new Float32Array(length * length)
-  for (let i = 0; i < length; i++) data.fill(hidden, i * length + i + 1, (i + 1) * length)
-  return constant({ dtype: 'float32', shape: [1, 1, length, length], data })
-}
-
-/** [B, T, H, D] to [B, Hk, (H/Hk)·T, D]: the queries that share a key head stand below each other. */
-function groupQueries({ heads, keyHeads, headWidth }: ModelConfig, query: Node): Node {
-  const [batch, length] = query.shape
-  const grouped = reshape(query, [batch, length, keyHeads, heads / keyHeads, headWidth])
-  return reshape(transpose(grouped, [0, 2, 3, 1, 4]), [batch, keyHeads, (heads / keyHeads) * length, headWidth])
-}
-
-/** [B, Hk, (H/Hk)·T, D] to [B·T, H·D]. */
-function ungroup({ heads, keyHeads, headWidth }: ModelConfig, x: Node, length: number): Node {
-  const batch = x.shape[0]
-  const grouped = reshape(x, [batch, keyHeads, heads / keyHeads, length, headWidth])
-  return reshape(transpose(grouped, [0, 3, 1, 2, 4]), [batch * length, heads * headWidth])
-}
-
-/** [B, T, H, D] to [B, H, T, D]. */
-function headsFirst(x: Node): Node {
-  return transpose(x, [0, 2, 1, 3])
-}
-
+/** Queries [B, T, H, D], keys and values [B, T, Hk, D]. */
 function projections(
   config: ModelConfig,
   parts: Parts,
   x: Node,
   at: string,
-  [batch, length]: number[],
-): [Node, Node, Node] {
+  [batch, length]: readonly number[],
+): readonly Node[] {
   const { names } = architectures[config.modelType]
   const { heads, keyHeads, headWidth } = config
-  const widths = [heads * headWidth, keyHeads * headWidth, keyHeads * headWidth]
-  const [query, key, value] =
-    'fused' in names.qkv
-      ? split(parts.linear(x, at + names.qkv.fused), -1, widths)
-      : [names.qkv.query, names.qkv.key, names.qkv.value].map(module => parts.linear(x, at + module))
-  const byHead = (y: Node, count: number, normName?: string): Node => {
-    const split4 = reshape(y, [batch, length, count, headWidth])
-    return normName === undefined
-      ? split4
-      : rmsNorm(split4, parts.weight(`${at}${normName}.weight`), config.norm.epsilon)
-  }
-  return [byHead(query, heads, names.queryNorm), byHead(key, keyHeads, names.keyNorm), byHead(value, keyHeads)]
+  const counts = [heads, keyHeads, keyHeads]
+  const byHead = (y: Node, i: number): Node => reshape(y, [batch, length, counts[i], headWidth])
+  const { qkv } = names
+  const pieces =
+    'fused' in qkv
+      ? splitFused(config, parts.linear(x, at + qkv.fused), qkv.order)
+      : [qkv.query, qkv.key, qkv.value].map(module => parts.linear(x, at + module))
+  const [query, key, value] = pieces.map(byHead)
+  return [headNorm(config, parts, query, at, names.queryNorm), headNorm(config, parts, key, at, names.keyNorm), value]
+}
+
+/** [N, (H + 2·Hk)·D] to queries, keys and values. */
+function splitFused({ heads, keyHeads, headWidth }: ModelConfig, fused: Node, order: FusedOrder): readonly Node[] {
+  if (order === 'whole') return split(fused, -1, [heads, keyHeads, keyHeads].map(count => count * headWidth)) // prettier-ignore
+  const queries = heads / keyHeads
+  return split(reshape(fused, [fused.shape[0], keyHeads, queries + 2, headWidth]), 2, [queries, 1, 1])
+}
+
+/** Each head of x [B, T, n, D] through its norm. */
+function headNorm(config: ModelConfig, parts: Parts, x: Node, at: string, module: string | undefined): Node {
+  const { headNorm: kind, headWidth } = config
+  if (module === undefined || kind === 'none') return x
+  if (kind === 'shared') return norm(config, parts, x, at + module)
+  const weights = Array.from({ length: x.shape[2] }, (_, head) => parts.weight(`${at}${module}.${head}.weight`))
+  const stacked = reshape(concat(weights, 0), [x.shape[2], headWidth])
+  return mul(layerNorm(x, ones(headWidth), zeros([headWidth]), config.norm.epsilon), stacked)
+}
+
+function ones(length: number): Node {
+  return constant({ dtype: 'float32', shape: [length], data: new Float32Array(length).fill(1) })
 }
 
 const activate: { readonly [A in Activation]: (x: Node) => Node } = {
@@ -200,41 +172,49 @@ const activate: { readonly [A in Activation]: (x: Node) => Node } = {
   relu,
 }
 
-function mlp(config: ModelConfig, parts: Parts, x: Node, at: string): Node {
-  const { names } = architectures[config.modelType]
-  const up = parts.linear(x, at + names.up)
-  const inner =
-    names.gate === undefined
-      ? activate[config.activation](up)
-      : mul(activate[config.activation](parts.linear(x, at + names.gate)), up)
-  return parts.linear(inner, at + names.down)
+function plainMlp(config: ModelConfig, parts: Parts, x: Node, at: string): Node {
+  const { gate, up, gateUp, down } = architectures[config.modelType].names
+  const act = activate[config.activation]
+  const half = config.innerWidth
+  const through = (module: string): Node => parts.linear(x, at + module)
+  if (gateUp !== undefined) {
+    const [gated, raised] = split(through(gateUp), -1, [half, half])
+    return parts.linear(mul(act(gated), raised), at + down)
+  }
+  const inner = gate === undefined ? act(through(up!)) : mul(act(through(gate)), through(up!))
+  return parts.linear(inner, at + down)
 }
 
-function norm({ norm: { kind, epsilon } }: ModelConfig, parts: Parts, x: Node, module: string): Node {
-  const weight = parts.weight(`${module}.weight`)
-  return kind === 'rms' ? rmsNorm(x, weight, epsilon) : layerNorm(x, weight, parts.weight(`${module}.bias`), epsilon)
-}
-
-/**
- * Turns each pair (i, i + D/2) of a head [B, T, n, D] by position · frequency[i]; nothing where positions are learned.
- * With the halves of x as a and b: [a, b]·[cos, cos] + [b, a]·[−sin, sin].
- */
-function rotation({ positions: kind }: ModelConfig, { positions, positionLimit }: DecoderInputs): (x: Node) => Node {
-  if (kind.kind === 'learned') return x => x
-  const { frequencies } = kind
-  const half = frequencies.length
-  const table = (of: (angle: number, column: number) => number): Node => {
-    const data = Float32Array.from({ length: positionLimit * 2 * half }, (_, i) => {
-      const column = i % (2 * half)
-      return of(Math.floor(i / (2 * half)) * frequencies[column % half], column)
+/** All experts are computed, and weighed by their shares: most shares are zero. */
+function mixture(config: ModelConfig, parts: Parts, x: Node, at: string): Node {
+  const { router } = architectures[config.modelType].names.mixture!
+  const { count, chosen } = config.experts!
+  const shares = split(
+    chosenShares(softmax(parts.linear(x, at + router)), chosen),
+    -1,
+    Array.from({ length: count }, () => 1),
+  )
+  return shares
+    .map((share, expert) => {
+      const { gate, up, down } = expertModules(config, at, expert)
+      const inner = mul(activate[config.activation](parts.linear(x, gate)), parts.linear(x, up))
+      return mul(parts.linear(inner, down), share)
     })
-    const rows = gather(constant({ dtype: 'float32', shape: [positionLimit, 2 * half], data }), positions)
-    return reshape(rows, [...positions.shape, 1, 2 * half])
-  }
-  const cosine = table(Math.cos)
-  const sine = table((angle, column) => (column < half ? -Math.sin(angle) : Math.sin(angle)))
-  return x => {
-    const [a, b] = split(x, -1, [half, half])
-    return add(mul(x, cosine), mul(concat([b, a], -1), sine))
-  }
+    .reduce((sum, part) => add(sum, part))
+}
+
+/** The `chosen` largest of each row [N, E], divided by their sum; the others zero. */
+function chosenShares(probabilities: Node, chosen: number): Node {
+  const fixed = stopGradient(probabilities)
+  let rest = fixed
+  for (let i = 1; i < chosen; i++) rest = where(lessOrEqual(reduceMax(rest, [-1], true), rest), scalar(-1), rest)
+  const taken = cast(lessOrEqual(reduceMax(rest, [-1], true), fixed), 'float32')
+  const kept = mul(probabilities, taken)
+  return div(kept, reduceSum(kept, [-1], true))
+}
+
+function norm({ norm: { kind, epsilon, offset } }: ModelConfig, parts: Parts, x: Node, module: string): Node {
+  const stored = parts.weight(`${module}.weight`)
+  const weight = add(stored, scalar(offset))
+  return kind === 'rms' ? rmsNorm(x, weight, epsilon) : layerNorm(x, weight, parts.weight(`${module}.bias`), epsilon)
 }

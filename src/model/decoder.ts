@@ -5,7 +5,8 @@ import type { Node } from '../graph/graph.js'
 import type { HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { mergeAdapter, type Adapter } from './adapter.js'
-import { cachedAttention, decoderStates } from './decoder-graph.js'
+import { cachedAttention } from './attention.js'
+import { decoderLogits, decoderStates } from './decoder-graph.js'
 import { bindParts } from './parts.js'
 import type { Decoder } from './step.js'
 import type { Model } from './weights.js'
@@ -116,14 +117,15 @@ async function compileRun(
   const [ids, positions] = ['ids', 'positions'].map(name => input(name, [1, length], 'int64'))
   const places = [1, config.keyHeads, window, config.headWidth]
   const outputs: Record<string, Node> = {}
-  const attend = cachedAttention(
-    config,
-    layer => ({ key: input(`key.${layer}`, places), value: input(`value.${layer}`, places) }),
-    input('mask', [1, 1, 1, window]),
-    (layer, key, value) => Object.assign(outputs, { [`new-key.${layer}`]: key, [`new-value.${layer}`]: value }),
-  )
+  const attend = cachedAttention(config, {
+    cached: layer => ({ key: input(`key.${layer}`, places), value: input(`value.${layer}`, places) }),
+    mask: input('mask', [1, 1, 1, window]),
+    positions,
+    store: (layer, key, value) => Object.assign(outputs, { [`new-key.${layer}`]: key, [`new-value.${layer}`]: value }),
+  })
   const states = decoderStates(config, parts, { ids, positions, positionLimit: window + length, attend })
-  outputs.logits = parts.head(length === 1 ? states : gather(states, input('last', [1], 'int64')))
+  const last = length === 1 ? states : gather(states, input('last', [1], 'int64'))
+  outputs.logits = decoderLogits(config, parts, last)
   const program = await runtime.compile({ outputs }, { threads })
   const results = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, zeroTensor(shape)]))
   return {

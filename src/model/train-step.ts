@@ -6,7 +6,8 @@ import type { Graph, Node } from '../graph/graph.js'
 import { elementCount, type HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { createAdapter, type Adapter } from './adapter.js'
-import { blockAttention, decoderStates, segmentMask } from './decoder-graph.js'
+import { blockAttention } from './attention.js'
+import { decoderLogits, decoderStates } from './decoder-graph.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts, type BoundParts } from './parts.js'
 import type { Batch, Parameter, StepResult, TrainingStep } from './step.js'
@@ -110,9 +111,9 @@ export async function runForward(
 
 function buildLoss(model: Model, parts: BoundParts, batch: number, length: number): { lossSum: Node; logits: Node } {
   const [ids, labels, positions, segments] = batchKeys.map(key => input(key, [batch, length], 'int64'))
-  const attend = blockAttention(model.config, segmentMask(segments))
+  const attend = blockAttention(model.config, { segments, positions })
   const states = decoderStates(model.config, parts, { ids, positions, positionLimit: length, attend })
-  const logits = parts.head(states)
+  const logits = decoderLogits(model.config, parts, states)
   return { lossSum: crossEntropySum(logits, reshape(labels, [batch * length])).lossSum, logits }
 }
 
@@ -149,7 +150,7 @@ function checkBatch(data: Batch, batch: number, length: number): void {
 }
 
 function checkLength({ config }: Model, length: number): void {
-  if (config.positions.kind === 'rotary' || length <= config.maxPositions) return
+  if (config.positions.kind !== 'learned' || length <= config.maxPositions) return
   throw new AppError('sequence-too-long', {
     what: {
       en: `blocks of ${length} tokens, the model has ${config.maxPositions} positions`,

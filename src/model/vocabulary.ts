@@ -34,6 +34,8 @@ export function resizeEmbeddings(model: Model, map: RowMap): Model {
   weights.set(embedding, resizeRows(model.weights.get(embedding)!, map, true))
   const head = model.weights.get(`${names.head}.weight`)
   if (head) weights.set(`${names.head}.weight`, resizeRows(head, map, false))
+  const bias = model.weights.get(`${names.head}.bias`)
+  if (bias) weights.set(`${names.head}.bias`, resizeBias(bias, map))
   const json = { ...model.json, vocab_size: map.newRows }
   return { ...model, json, config: parseConfig(json), weights }
 }
@@ -58,6 +60,11 @@ function resizeRows({ shape, data }: FloatTensor, map: RowMap, useSubtokens: boo
     if (init.kind === 'mean' || !useSubtokens || init.ids.length === 0) return mean
     return meanOfRows(data, width, init.ids)
   }
+}
+
+function resizeBias({ shape, data }: FloatTensor, map: RowMap): FloatTensor {
+  const rows = resizeRows({ dtype: 'float32', shape: [shape[0], 1], data }, map, false)
+  return { dtype: 'float32', shape: [map.newRows], data: rows.data }
 }
 
 /** Mean of the chosen rows, summed in float64. */

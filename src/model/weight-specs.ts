@@ -3,8 +3,8 @@ import { elementCount } from '../graph/tensor.js'
 import { architectures } from './architectures.js'
 import type { ModelConfig } from './config.js'
 
-/** `residual`: the last product of a branch, whose result is added to the stream. */
-type WeightRole = 'embedding' | 'linear' | 'residual' | 'bias' | 'norm'
+/** `residual`: the last product of a branch, whose result is added to the stream. `mixture`: a router or an expert. */
+type WeightRole = 'embedding' | 'linear' | 'residual' | 'mixture' | 'bias' | 'norm'
 
 export interface WeightSpec {
   readonly name: string
@@ -19,13 +19,15 @@ export function weightSpecs(config: ModelConfig): WeightSpec[] {
   const specs: WeightSpec[] = [{ name: `${names.embedding}.weight`, shape: [vocabulary, width], role: 'embedding' }]
   if (names.positions)
     specs.push({ name: `${names.positions}.weight`, shape: [maxPositions, width], role: 'embedding' })
+  if (names.embeddingNorm) specs.push(...normSpecs(config, names.embeddingNorm, width))
   for (let layer = 0; layer < config.layers; layer++) specs.push(...blockSpecs(config, layer))
   specs.push(...normSpecs(config, names.finalNorm, width))
   if (!config.tied) specs.push({ name: `${names.head}.weight`, shape: [vocabulary, width], role: 'linear' })
+  if (config.bias.head) specs.push({ name: `${names.head}.bias`, shape: [vocabulary], role: 'bias' })
   return specs
 }
 
-/** Modules that multiply by a matrix, apart from the head: what LoRA calls `all-linear`. */
+/** Modules that multiply by a matrix, apart from the head and mixtures: what LoRA calls `all-linear`. */
 export function linearModules(config: ModelConfig): string[] {
   const { head } = architectures[config.modelType].names
   return weightSpecs(config)
@@ -39,27 +41,83 @@ export function parameterCount(config: ModelConfig): number {
   return weightSpecs(config).reduce((sum, { shape }) => sum + elementCount(shape), 0)
 }
 
+/** Norms in front of the branches: of attention, and of the MLP where it has its own. */
+export function branchNorms(config: ModelConfig): { readonly attention: string; readonly mlp?: string } {
+  const { attentionNorm, mlpNorm, pairedNorms } = architectures[config.modelType].names
+  if (pairedNorms && config.branches === 'parallel' && config.mlpNorm) return pairedNorms
+  return { attention: attentionNorm, mlp: config.mlpNorm ? mlpNorm : undefined }
+}
+
+/** Modules of one expert of a block. */
+export function expertModules(config: ModelConfig, at: string, expert: number) {
+  const { experts, gate, up, down } = architectures[config.modelType].names.mixture!
+  const module = (name: string): string => `${at}${experts}.${expert}.${name}`
+  return { gate: module(gate), up: module(up), down: module(down) }
+}
+
 function blockSpecs(config: ModelConfig, layer: number): WeightSpec[] {
   const { names } = architectures[config.modelType]
-  const { width, innerWidth, heads, keyHeads, headWidth, bias } = config
-  const at = (module: string): string => `${names.block}.${layer}.${module}`
-  const queries = heads * headWidth
-  const keys = keyHeads * headWidth
+  const at = `${names.block}.${layer}.`
+  const norms = branchNorms(config)
+  const norm = (module: string | undefined): WeightSpec[] =>
+    module === undefined ? [] : normSpecs(config, at + module, config.width)
+  return [
+    ...norm(norms.attention),
+    ...attentionSpecs(config, at),
+    ...norm(names.afterAttention),
+    ...norm(norms.mlp),
+    ...(names.mixture ? mixtureSpecs(config, at) : mlpSpecs(config, at)),
+    ...norm(names.afterMlp),
+  ]
+}
+
+function attentionSpecs(config: ModelConfig, at: string): WeightSpec[] {
+  const { names } = architectures[config.modelType]
+  const { width, heads, keyHeads, headWidth, bias } = config
+  const [queries, keys] = [heads * headWidth, keyHeads * headWidth]
   const qkv: [string, number][] =
     'fused' in names.qkv
       ? [[names.qkv.fused, queries + 2 * keys]]
       : [[names.qkv.query, queries], [names.qkv.key, keys], [names.qkv.value, keys]] // prettier-ignore
   return [
-    ...normSpecs(config, at(names.attentionNorm), width),
-    ...qkv.flatMap(([module, out]) => linearSpecs(config, at(module), width, out, bias.qkv)),
-    ...[names.queryNorm, names.keyNorm].flatMap(module =>
-      module === undefined ? [] : [{ name: `${at(module)}.weight`, shape: [headWidth], role: 'norm' as const }],
-    ),
-    ...linearSpecs(config, at(names.attentionOut), queries, width, bias.attentionOut, 'residual'),
-    ...normSpecs(config, at(names.mlpNorm), width),
-    ...(names.gate === undefined ? [] : linearSpecs(config, at(names.gate), width, innerWidth, bias.mlp)),
-    ...linearSpecs(config, at(names.up), width, innerWidth, bias.mlp),
-    ...linearSpecs(config, at(names.down), innerWidth, width, bias.mlp, 'residual'),
+    ...qkv.flatMap(([module, out]) => linearSpecs(config, at + module, width, out, bias.qkv)),
+    ...headNormSpecs(config, names.queryNorm && at + names.queryNorm, heads),
+    ...headNormSpecs(config, names.keyNorm && at + names.keyNorm, keyHeads),
+    ...linearSpecs(config, at + names.attentionOut, queries, width, bias.attentionOut, 'residual'),
+  ]
+}
+
+function headNormSpecs({ headNorm, headWidth }: ModelConfig, module: string | undefined, heads: number): WeightSpec[] {
+  if (module === undefined || headNorm === 'none') return []
+  const modules = headNorm === 'shared' ? [module] : Array.from({ length: heads }, (_, head) => `${module}.${head}`)
+  return modules.map(name => ({ name: `${name}.weight`, shape: [headWidth], role: 'norm' }))
+}
+
+function mlpSpecs(config: ModelConfig, at: string): WeightSpec[] {
+  const { gate, up, gateUp, down } = architectures[config.modelType].names
+  const { width, innerWidth, bias } = config
+  const into = (module: string | undefined, out: number): WeightSpec[] =>
+    module === undefined ? [] : linearSpecs(config, at + module, width, out, bias.mlp)
+  return [
+    ...into(gate, innerWidth),
+    ...into(up, innerWidth),
+    ...into(gateUp, 2 * innerWidth),
+    ...linearSpecs(config, at + down, innerWidth, width, bias.mlp, 'residual'),
+  ]
+}
+
+function mixtureSpecs(config: ModelConfig, at: string): WeightSpec[] {
+  const { width, innerWidth } = config
+  const { count } = config.experts!
+  const { router } = architectures[config.modelType].names.mixture!
+  const experts = Array.from({ length: count }, (_, expert) => expertModules(config, at, expert))
+  return [
+    ...linearSpecs(config, at + router, width, count, false, 'mixture'),
+    ...experts.flatMap(({ gate, up, down }) => [
+      ...linearSpecs(config, gate, width, innerWidth, false, 'mixture'),
+      ...linearSpecs(config, up, width, innerWidth, false, 'mixture'),
+      ...linearSpecs(config, down, innerWidth, width, false, 'mixture'),
+    ]),
   ]
 }
 

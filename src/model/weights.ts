@@ -70,7 +70,7 @@ export function createModel(json: ConfigJson, seed: number): Model {
 
 function drawTensor(config: ModelConfig, { name, shape, role }: WeightSpec, seed: number): FloatTensor {
   const data = new Float32Array(elementCount(shape))
-  if (role === 'norm') data.fill(1)
+  if (role === 'norm') data.fill(1 - config.norm.offset)
   if (role === 'norm' || role === 'bias') return { dtype: 'float32', shape, data }
   const narrow = role === 'residual' && config.modelType === 'gpt2' ? Math.sqrt(2 * config.layers) : 1
   const deviation = config.initializerRange / narrow

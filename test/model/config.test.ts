@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
 import { parseConfig, supportedModelTypes, type ConfigJson } from '../../src/model/config.js'
 import { parameterCount } from '../../src/model/weight-specs.js'
+import { published } from './published.js'
 import { tinyConfigs } from './tiny.js'
 
 function failure(json: ConfigJson): string {
@@ -14,45 +15,8 @@ function failure(json: ConfigJson): string {
 }
 
 const llama = tinyConfigs.llama
-
-/** Sizes published with the models, and the counts their pages name. */
-const published: Readonly<Record<string, [ConfigJson, number]>> = {
-  'GPT-2': [{ model_type: 'gpt2' }, 124_439_808],
-  'GPT-2 medium': [{ model_type: 'gpt2', n_embd: 1024, n_layer: 24, n_head: 16, n_ctx: 1024, n_inner: null }, 354_823_168],
-  'LLaMA 7B': [
-    { model_type: 'llama', vocab_size: 32000, hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32, num_attention_heads: 32 },
-    6_738_415_616,
-  ],
-  'Llama 3.2 1B': [
-    {
-      model_type: 'llama', vocab_size: 128256, hidden_size: 2048, intermediate_size: 8192, num_hidden_layers: 16, num_attention_heads: 32,
-      num_key_value_heads: 8, head_dim: 64, tie_word_embeddings: true, rope_theta: 500000.0, max_position_embeddings: 131072,
-      rope_scaling: { factor: 32.0, high_freq_factor: 4.0, low_freq_factor: 1.0, original_max_position_embeddings: 8192, rope_type: 'llama3' },
-    },
-    1_235_814_400,
-  ],
-  'Mistral 7B 0.3': [
-    {
-      model_type: 'mistral', vocab_size: 32768, hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32, num_attention_heads: 32,
-      num_key_value_heads: 8, sliding_window: null, rope_theta: 1000000.0, max_position_embeddings: 32768,
-    },
-    7_248_023_552,
-  ],
-  'Qwen2 0.5B': [
-    {
-      model_type: 'qwen2', vocab_size: 151936, hidden_size: 896, intermediate_size: 4864, num_hidden_layers: 24, num_attention_heads: 14,
-      num_key_value_heads: 2, tie_word_embeddings: true, sliding_window: 32768, use_sliding_window: false, max_window_layers: 24,
-    },
-    494_032_768,
-  ],
-  'Qwen3 0.6B': [
-    {
-      model_type: 'qwen3', vocab_size: 151936, hidden_size: 1024, intermediate_size: 3072, num_hidden_layers: 28, num_attention_heads: 16,
-      num_key_value_heads: 8, head_dim: 128, tie_word_embeddings: true, max_window_layers: 28,
-    },
-    596_049_920,
-  ],
-} // prettier-ignore
+const phi3 = { ...tinyConfigs['llama-tied'], model_type: 'phi3' }
+const falcon = published['Falcon 7B'][0]
 
 test.each(Object.keys(published))('%s has the published number of parameters', name => {
   const [json, count] = published[name]
@@ -81,18 +45,55 @@ test('an unknown key is refused with its value and the nearest known one', () =>
 
 test('an unsupported family is refused with the supported ones', () => {
   expect(failure({ model_type: 'toString' })).toMatchInlineSnapshot(
-    `"unsupported-model | config.json, key model_type: model_type "toString" is not supported. Choose a base model of one of these types: gpt2, llama, mistral, qwen2, qwen3. | config.json, key model_type: model_type "toString" не поддерживается. Выберите базовую модель одного из типов: gpt2, llama, mistral, qwen2, qwen3."`,
+    `"unsupported-model | config.json, key model_type: model_type "toString" is not supported. Choose a base model of one of these types: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm. | config.json, key model_type: model_type "toString" не поддерживается. Выберите базовую модель одного из типов: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm."`,
   )
 })
 
 test.each<[string, ConfigJson, string]>([
   [
-    'a window shorter than the context',
-    { ...llama, model_type: 'mistral', attention_bias: undefined, sliding_window: 64 },
+    'a window without its length',
+    { ...llama, model_type: 'qwen3', layer_types: ['sliding_attention', 'full_attention'] },
     'unsupported-config',
   ],
-  ['a window that is used', { ...llama, model_type: 'qwen3', use_sliding_window: true }, 'unsupported-config'],
-  ['layers with a window', { ...llama, model_type: 'qwen3', layer_types: ['sliding_attention'] }, 'unsupported-config'],
+  [
+    'fewer kinds of layers than layers',
+    { ...llama, model_type: 'qwen3', layer_types: ['full_attention'] },
+    'unsupported-config',
+  ],
+  [
+    'positions of longrope',
+    { ...phi3, rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [1] } },
+    'unsupported-config',
+  ],
+  [
+    'an unknown setting of positions',
+    { ...llama, rope_parameters: { rope_type: 'linear', factor: 2, attention_factor: 2 } },
+    'unsupported-config',
+  ],
+  [
+    'attention in both directions',
+    { ...llama, model_type: 'gemma', use_bidirectional_attention: true },
+    'unsupported-config',
+  ],
+  ['a loss of the router', { ...phi3, model_type: 'mixtral', output_router_logits: true }, 'unsupported-config'],
+  [
+    'more experts chosen than there are',
+    { ...phi3, model_type: 'mixtral', num_local_experts: 2, num_experts_per_tok: 3 },
+    'unsupported-config',
+  ],
+  ['two norms in the old Falcon', { ...falcon, num_ln_in_parallel_attn: 2 }, 'unsupported-config'],
+  [
+    'a new Falcon one after the other',
+    { ...falcon, new_decoder_architecture: true, parallel_attn: false },
+    'unsupported-config',
+  ],
+  [
+    'key heads that the old Falcon does not have',
+    { ...falcon, multi_query: false, num_kv_heads: 2 },
+    'unsupported-config',
+  ],
+  ['too few kinds of layers', { ...published['GPT-Neo 125M'][0], num_layers: 11 }, 'unsupported-config'],
+  ['an odd number of turned places', { ...published['GPT-J 6B'][0], rotary_dim: 7 }, 'unsupported-config'],
   ['another scaling of positions', { ...llama, rope_scaling: { rope_type: 'yarn', factor: 2 } }, 'unsupported-config'],
   ['scaling without its factor', { ...llama, rope_scaling: { rope_type: 'linear' } }, 'unsupported-config'],
   [
@@ -111,8 +112,30 @@ test.each<[string, ConfigJson, string]>([
   expect(failure(JSON.parse(JSON.stringify(json)) as ConfigJson)).toMatch(new RegExp(`^${code} \\| config.json`))
 })
 
-test('a window no shorter than the context hides nothing and is let through', () => {
-  const { attention_bias, mlp_bias, ...plain } = llama
-  expect([attention_bias, mlp_bias]).toEqual([true, true]) // keys that Mistral does not have
-  expect(parseConfig({ ...plain, model_type: 'mistral', sliding_window: 600 }).maxPositions).toBe(600)
+test('a Mistral without the key has the window that its code supposes, null is none', () => {
+  const windows = (json: ConfigJson): readonly unknown[] =>
+    parseConfig({ ...phi3, model_type: 'mistral', ...json }).attention.windows
+  expect(windows({})).toEqual([4096, 4096])
+  expect(windows({ sliding_window: null })).toEqual([null, null])
+  expect(windows({ sliding_window: 7 })).toEqual([7, 7])
+})
+
+test('layers with a window are named, or follow from their number', () => {
+  const { attention } = parseConfig(published['Gemma 3 1B'][0])
+  expect(attention.windows.slice(0, 7)).toEqual([512, 512, 512, 512, 512, null, 512])
+  const qwen = { ...phi3, model_type: 'qwen3', use_sliding_window: true, sliding_window: 9 }
+  expect(parseConfig({ ...qwen, max_window_layers: 1 }).attention.windows).toEqual([null, 9])
+  const named = { ...qwen, layer_types: ['sliding_attention', 'full_attention'] }
+  expect(parseConfig(named).attention.windows).toEqual([9, null])
+})
+
+test('Gemma 3 of before and of now has the same two kinds of positions', () => {
+  const { rope_theta, rope_local_base_freq, rope_scaling, ...rest } = published['Gemma 3 1B'][0]
+  const now = {
+    full_attention: { rope_type: 'linear', factor: 8, rope_theta },
+    sliding_attention: { rope_type: 'default', rope_theta: rope_local_base_freq },
+  }
+  const before = { ...rest, rope_theta, rope_local_base_freq, rope_scaling: { rope_type: 'linear', factor: 8 } }
+  expect(rope_scaling).toBeNull()
+  expect(parseConfig({ ...rest, rope_parameters: now })).toEqual(parseConfig(before))
 })
