@@ -6,6 +6,7 @@ import type { WorkOptions } from '../base/progress.js'
 import type { TrainingStep } from '../model/step.js'
 import type { BatchSource } from './batches.js'
 import { evaluateBatches, type Evaluation } from './bits-per-byte.js'
+import { boardLogFile, joinLogs, openBoardLog } from './board-log.js'
 import { findCheckpoint, loadCheckpoint, removeLeftovers, saveCheckpoint, type RunIdentity } from './checkpoint.js'
 import { runMicroBatches } from './accumulation.js'
 import { clipFactor, gradientNorm, type Optimizer } from './optimizer.js'
@@ -50,6 +51,8 @@ export interface TrainRun extends WorkOptions {
   readonly settings: TrainSettings
   /** Receives events.jsonl and checkpoints/; a folder with checkpoints is continued. */
   readonly folder: string
+  /** Writes an event file of TensorBoard beside events.jsonl. Default false. */
+  readonly tensorBoard?: boolean
   readonly hooks?: TrainHooks
   /** Other facts that a continued run must share: base model, tokenizer, runtime and precision. */
   readonly identity?: RunIdentity
@@ -103,7 +106,7 @@ export async function trainModel(run: TrainRun): Promise<TrainResult> {
   if (found) await loadCheckpoint(found, identity, run.optimizer)
   const resumedFrom = found?.state.step ?? 0
   const logPath = join(run.folder, 'events.jsonl')
-  const log = await openRunLog(logPath, found ? resumedFrom : -1)
+  const log = await openLogs(run, logPath, found ? resumedFrom : -1)
   try {
     const session: Session = { run, plan, log, identity, checkpoints }
     if (!found) await log.append(startEvent(run, plan))
@@ -118,6 +121,11 @@ export async function trainModel(run: TrainRun): Promise<TrainResult> {
   } finally {
     await log.close()
   }
+}
+
+async function openLogs({ folder, tensorBoard = false }: TrainRun, path: string, step: number): Promise<RunLog> {
+  const log = await openRunLog(path, step)
+  return tensorBoard ? joinLogs([log, await openBoardLog(join(folder, boardLogFile), step)]) : log
 }
 
 async function takeSteps(

@@ -9,6 +9,8 @@ import { AppError } from '../../src/base/errors.js'
 import type { Progress } from '../../src/base/progress.js'
 import type { Batch } from '../../src/model/step.js'
 import type { TrainingStep } from '../../src/model/step.js'
+import { decodeBoardEvents } from '../../src/formats/events.js'
+import { boardLogFile } from '../../src/train/board-log.js'
 import { runMicroBatches } from '../../src/train/accumulation.js'
 import { saveCheckpoint } from '../../src/train/checkpoint.js'
 import { trainModel, type TrainRun, type TrainSettings } from '../../src/train/loop.js'
@@ -94,6 +96,19 @@ describe('the loop', () => {
     expect(evaluations.at(-1)!.bitsPerByte).toBeCloseTo(evaluations.at(-1)!.lossNats / Math.LN2 / 2, 12)
     expect(result).toMatchObject({ steps: 20, resumedFrom: 0, lossNats: losses[19] })
     expect(result.evaluation?.lossNats).toBe(evaluations.at(-1)!.lossNats)
+  })
+
+  it('writes for TensorBoard what it logs, and a resumed run goes on there too', async () => {
+    const folder = await newFolder()
+    await interruptAfter(folder, 7, { tensorBoard: true })
+    await runToy(folder, { tensorBoard: true })
+    const path = join(folder, boardLogFile)
+    const shown = decodeBoardEvents(await readFile(path), path).map(({ event }) => event)
+    const log = await readRunLog(join(folder, 'events.jsonl'))
+    expect(shown.slice(1).map(({ step }) => step)).toEqual(log.slice(1).map(({ step }) => step))
+    const losses = shown.flatMap(({ scalars }) => scalars?.['loss/train'] ?? [])
+    expect(losses).toEqual(log.flatMap(event => (event.event === 'step' ? Math.fround(event.lossNats) : [])))
+    expect(shown.filter(({ texts }) => texts !== undefined)).toHaveLength(6)
   })
 
   it('accumulated micro-batches give the gradient and loss of one big batch', async () => {
