@@ -4,15 +4,16 @@ import { gather, input } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
-import { mergeAdapter, type Adapter } from './adapter.js'
+import { canMerge, mergeAdapter, type Adapter } from './adapter.js'
 import { cachedAttention } from './attention.js'
 import { decoderLogits, decoderStates } from './decoder-graph.js'
+import { startPlaces } from './decoder-start.js'
 import { bindParts } from './parts.js'
 import type { Decoder } from './step.js'
 import type { Model } from './weights.js'
 
 export interface DecoderOptions {
-  /** Folded into a copy of the weights it touches. */
+  /** Folded into a copy of the weights it touches where weights can do the same. */
   readonly adapter?: Adapter
   /** Most tokens the cache can hold; default: the model's own context. */
   readonly capacity?: number
@@ -33,30 +34,36 @@ const hidden = -1e30
  * `context-full`, and `empty-input` for no tokens
  */
 export async function createDecoder(model: Model, options: DecoderOptions): Promise<Decoder> {
-  const merged = options.adapter ? mergeAdapter(model, options.adapter) : model
+  const { adapter } = options
+  const apart = adapter !== undefined && !canMerge(adapter) ? adapter : undefined
+  const merged = adapter && !apart ? mergeAdapter(model, adapter) : model
   const { config } = merged
-  const capacity = options.capacity ?? config.maxPositions
-  if (config.positions.kind === 'learned' && capacity > config.maxPositions)
-    throw tooLong(capacity, config.maxPositions)
+  const start = await startPlaces(merged, apart, options)
+  const capacity = options.capacity ?? config.maxPositions - start.length
+  const places = capacity + start.length
+  if (config.positions.kind === 'learned' && places > config.maxPositions) throw tooLong(places, config.maxPositions)
   const programs = new Map<string, Promise<Compiled>>()
   const compile = (length: number, window: number): Promise<Compiled> => {
     const key = `${length}:${window}`
-    const known = programs.get(key) ?? compileRun(merged, length, window, options)
+    const known = programs.get(key) ?? compileRun(merged, apart, length, window, options)
     programs.set(key, known)
     return known
   }
-  let cache = createCache(merged, Math.min(firstWindow, capacity))
-  let length = 0
+  let cache = growCache(merged, createCache(merged, Math.min(firstWindow, places)), 0, start.length, places)
+  for (const [name, tensor] of Object.entries(start.tensors))
+    copyPlaces(tensor, 0, cache.tensors[name], 0, start.length)
+  let length = start.length // places filled: what stands before every text, and the tokens
   await compile(1, cache.window)
   return {
     capacity,
     get length() {
-      return length
+      return length - start.length
     },
     async append(ids) {
       if (ids.length === 0) throw emptyInput()
-      if (length + ids.length > capacity) throw contextFull(length + ids.length, capacity)
-      cache = growCache(merged, cache, length, length + ids.length, capacity)
+      const needed = length + ids.length
+      if (needed > places) throw contextFull(needed - start.length, capacity)
+      cache = growCache(merged, cache, length, needed, places)
       let logits: Float32Array = new Float32Array(0)
       for (let at = 0; at < ids.length;) {
         const rest = ids.length - at
@@ -77,7 +84,7 @@ export async function createDecoder(model: Model, options: DecoderOptions): Prom
       return logits
     },
     truncate(kept) {
-      length = Math.min(length, Math.max(0, kept))
+      length = Math.min(length, start.length + Math.max(0, kept))
     },
     async close() {
       for (const program of programs.values()) await (await program).program.close()
@@ -108,21 +115,23 @@ interface Compiled {
 
 async function compileRun(
   model: Model,
+  adapter: Adapter | undefined,
   length: number,
   window: number,
   { runtime, threads }: DecoderOptions,
 ): Promise<Compiled> {
   const { config } = model
-  const parts = bindParts(model)
+  const parts = bindParts(model, adapter)
   const [ids, positions] = ['ids', 'positions'].map(name => input(name, [1, length], 'int64'))
   const places = [1, config.keyHeads, window, config.headWidth]
   const outputs: Record<string, Node> = {}
-  const attend = cachedAttention(config, {
+  const inner = cachedAttention(config, {
     cached: layer => ({ key: input(`key.${layer}`, places), value: input(`value.${layer}`, places) }),
     mask: input('mask', [1, 1, 1, window]),
     positions,
     store: (layer, key, value) => Object.assign(outputs, { [`new-key.${layer}`]: key, [`new-value.${layer}`]: value }),
   })
+  const attend = parts.attend?.(inner) ?? inner
   const states = decoderStates(config, parts, { ids, positions, positionLimit: window + length, attend })
   const last = length === 1 ? states : gather(states, input('last', [1], 'int64'))
   outputs.logits = decoderLogits(config, parts, last)

@@ -150,7 +150,7 @@ function chooseModules(all: readonly string[], wanted: readonly string[], option
 export function badSetting(key: string, value: unknown, en: string, ru: string): AppError {
   return new AppError('bad-setting', {
     where: key,
-    what: { en: `expected ${en}, received ${String(value)}`, ru: `нужно ${ru}, получено ${String(value)}` },
+    what: { en: `expected ${en}, received ${String(value)}`, ru: `нужно: ${ru}; получено: ${String(value)}` },
     fix: { en: 'Correct the value', ru: 'Исправьте значение' },
   })
 }

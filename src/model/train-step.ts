@@ -6,8 +6,9 @@ import type { Graph, Node } from '../graph/graph.js'
 import { elementCount, type HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { createAdapter, type Adapter } from './adapter.js'
-import { blockAttention } from './attention.js'
-import { decoderLogits, decoderStates } from './decoder-graph.js'
+import { blockStates, placesBefore } from './block-states.js'
+import { createDropout } from './dropout.js'
+import { decoderLogits } from './decoder-graph.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts, type BoundParts } from './parts.js'
 import type { Batch, Parameter, StepResult, TrainingStep } from './step.js'
@@ -19,16 +20,16 @@ export interface StepOptions {
   /** Positions of a row. */
   readonly length: number
   readonly runtime: Runtime
-  /** Training goes on with this adapter; by default LoRA starts a fresh one. */
+  /** Training goes on with this adapter; by default a fresh one. */
   readonly adapter?: Adapter
-  /** Key of a fresh adapter's random numbers. */
+  /** Key of a fresh adapter's random numbers, and of dropout. */
   readonly seed?: number
   readonly threads?: number
 }
 
 /** A training step of a model in memory: its parameters are the arrays of the model or of the adapter. */
 export interface ModelStep extends TrainingStep {
-  /** What LoRA trains; undefined for full training. */
+  /** What is trained beside the model; undefined for full training. */
   readonly adapter: Adapter | undefined
 }
 
@@ -46,10 +47,11 @@ const batchKeys = ['ids', 'labels', 'positions', 'segments'] as const
  */
 export async function createTrainingStep(model: Model, method: Method, options: StepOptions): Promise<ModelStep> {
   const { batch, length, runtime, threads } = options
-  checkLength(model, length)
   const adapter =
-    method.kind === 'lora' ? (options.adapter ?? createAdapter(model, method, options.seed ?? 0)) : undefined
-  const parts = bindParts(model, adapter)
+    method.kind === 'full' ? undefined : (options.adapter ?? createAdapter(model, method, options.seed ?? 0))
+  const rate = adapter && 'dropout' in adapter.method ? (adapter.method.dropout ?? 0) : 0
+  const dropout = rate > 0 ? createDropout(rate, options.seed ?? 0) : undefined
+  const parts = bindParts(model, adapter, dropout?.apply)
   const { lossSum } = buildLoss(model, parts, batch, length)
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
   const nodes = gradients(lossSum, names.map(parts.input), input('scale', [])) // prettier-ignore
@@ -65,18 +67,20 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   for (const { name, shape, gradient } of parameters) results[gradientName(name)] = floats(shape, gradient)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
+  const wholeLoss = (): Node => (dropout ? buildLoss(model, bindParts(model, adapter), batch, length).lossSum : lossSum)
   return {
     adapter,
     parameters,
-    async run(data, scale) {
+    async run(data, scale, update = 0) {
       checkBatch(data, batch, length)
       scaleValue[0] = scale
-      await program.run({ ...weights, ...batchFeeds(data), scale: floats([], scaleValue) }, results)
+      const masks = dropout?.masks(data, update)
+      await program.run({ ...weights, ...batchFeeds(data), ...masks, scale: floats([], scaleValue) }, results)
       return { lossSum: loss[0], tokens: countTokens(data) }
     },
     async evaluate(data) {
       checkBatch(data, batch, length)
-      const compiled = await (forward ??= runtime.compile({ outputs: { loss: lossSum } }, { threads }))
+      const compiled = await (forward ??= runtime.compile({ outputs: { loss: wholeLoss() } }, { threads }))
       await compiled.run({ ...weights, ...batchFeeds(data) }, { loss: results.loss })
       return { lossSum: loss[0], tokens: countTokens(data) }
     },
@@ -96,7 +100,6 @@ export async function runForward(
   batch: Batch,
   options: { runtime: Runtime; adapter?: Adapter; threads?: number },
 ): Promise<Forward> {
-  checkLength(model, batch.length)
   const parts = bindParts(model, options.adapter)
   const { lossSum, logits } = buildLoss(model, parts, batch.batch, batch.length)
   const graph: Graph = { outputs: { loss: lossSum, logits } }
@@ -110,9 +113,9 @@ export async function runForward(
 }
 
 function buildLoss(model: Model, parts: BoundParts, batch: number, length: number): { lossSum: Node; logits: Node } {
+  checkLength(model, length, placesBefore(parts))
   const [ids, labels, positions, segments] = batchKeys.map(key => input(key, [batch, length], 'int64'))
-  const attend = blockAttention(model.config, { segments, positions })
-  const states = decoderStates(model.config, parts, { ids, positions, positionLimit: length, attend })
+  const states = blockStates(model.config, parts, { ids, positions, segments })
   const logits = decoderLogits(model.config, parts, states)
   return { lossSum: crossEntropySum(logits, reshape(labels, [batch * length])).lossSum, logits }
 }
@@ -149,13 +152,15 @@ function checkBatch(data: Batch, batch: number, length: number): void {
   })
 }
 
-function checkLength({ config }: Model, length: number): void {
-  if (config.positions.kind !== 'learned' || length <= config.maxPositions) return
+function checkLength({ config }: Model, length: number, before: number): void {
+  const room = config.maxPositions - before
+  if (config.positions.kind !== 'learned' || length <= room) return
+  const taken = { en: ` and ${before} before them`, ru: ` и ещё ${before} перед ними` }
   throw new AppError('sequence-too-long', {
     what: {
-      en: `blocks of ${length} tokens, the model has ${config.maxPositions} positions`,
-      ru: `блоки по ${length} токенов, а позиций у модели ${config.maxPositions}`,
+      en: `blocks of ${length} tokens${before > 0 ? taken.en : ''}, the model has ${config.maxPositions} positions`,
+      ru: `блоки по ${length} токенов${before > 0 ? taken.ru : ''}, а позиций у модели ${config.maxPositions}`,
     },
-    fix: { en: `Choose a length up to ${config.maxPositions}`, ru: `Выберите длину до ${config.maxPositions}` },
+    fix: { en: `Choose a length up to ${room}`, ru: `Выберите длину до ${room}` },
   })
 }
