@@ -45,6 +45,7 @@ test('adapter_config.json says what PEFT needs to know', async () => {
   })
   expect(JSON.parse(await readFile(join(folder, 'adapter_config.json'), 'utf8'))).toMatchInlineSnapshot(`
     {
+      "alpha_pattern": {},
       "base_model_name_or_path": "b",
       "bias": "none",
       "ensure_weight_tying": false,
@@ -56,6 +57,7 @@ test('adapter_config.json says what PEFT needs to know', async () => {
       "modules_to_save": null,
       "peft_type": "LORA",
       "r": 2,
+      "rank_pattern": {},
       "target_modules": [
         "transformer.h.0.attn.c_attn",
         "transformer.h.1.attn.c_attn",
@@ -87,7 +89,7 @@ test('settings that make no adapter are refused with what to do', () => {
   const changes: Partial<LoraMethod>[] = [
     { targets: ['q_porj'] },
     { rank: 0 },
-    { dropout: 0.05 },
+    { dropout: 1.5 },
     { newTokenRows: [29] },
     { targets: ['q_proj'], newTokenRows: [1], modulesToSave: ['embed_tokens'] },
   ]
@@ -112,9 +114,9 @@ test('settings that make no adapter are refused with what to do', () => {
         "lora, key rank: нужно положительное целое число, получено 0. Исправьте значение.",
       ],
       [
-        "unsupported-dropout",
-        "lora, key dropout: dropout 0.05 is not supported yet. Set dropout to 0.",
-        "lora, key dropout: dropout 0.05 пока не поддерживается. Поставьте dropout равным 0.",
+        "bad-setting",
+        "lora, key dropout: expected a share from 0 up to 1, received 1.5. Correct the value.",
+        "lora, key dropout: нужно доля от 0 до 1, получено 1.5. Исправьте значение.",
       ],
       [
         "bad-setting",
@@ -140,9 +142,9 @@ async function withConfig(change: Record<string, unknown>): Promise<string> {
 }
 
 test.each([
-  [{ peft_type: 'IA3' }, 'key peft_type: the value "IA3" is not supported'],
-  [{ use_dora: true }, 'key use_dora: the value true is not supported'],
-  [{ rank_pattern: { q_proj: 8 } }, 'key rank_pattern: the value {"q_proj":8} is not supported'],
+  [{ peft_type: 'VERA' }, 'key peft_type: the value "VERA" is not supported'],
+  [{ use_qalora: true }, 'key use_qalora: the value true is not supported'],
+  [{ rank_pattern: { q_proj: 'eight' } }, 'key rank_pattern: the value {"q_proj":"eight"} is not supported'],
   [{ bias: 'all' }, 'key bias: the value "all" is not supported'],
   [{ some_future_scale: 2 }, 'key some_future_scale: the value 2 is not supported'],
 ])('a variant of LoRA that is not computed here is refused: %j', async (change, words) => {

@@ -1,7 +1,7 @@
 // Tiny random models of each family and batches for them, shared by the tests of this room.
 import { createAdapter, type Adapter } from '../../src/model/adapter.js'
 import type { ConfigJson } from '../../src/model/config.js'
-import type { LoraMethod } from '../../src/model/method.js'
+import type { AdapterMethod, LoraMethod } from '../../src/model/method.js'
 import type { Batch } from '../../src/model/step.js'
 import { createModel, type Model } from '../../src/model/weights.js'
 import { createRuntime } from '../../src/runtime/registry.js'
@@ -34,9 +34,14 @@ export function tinyModel(family: string, seed = 1): Model {
   return createModel(tinyConfigs[family], seed)
 }
 
-/** An adapter that does change something: B is random too. */
+/** A LoRA adapter that does change something: B is random too. */
 export function tinyAdapter(model: Model, method: Partial<LoraMethod> = {}): Adapter {
-  const adapter = createAdapter(model, { kind: 'lora', rank: 3, alpha: 6, targets: 'all-linear', ...method }, 5)
+  return shakenAdapter(model, { kind: 'lora', rank: 3, alpha: 6, targets: 'all-linear', ...method })
+}
+
+/** A fresh adapter with something added to every number. */
+export function shakenAdapter(model: Model, method: AdapterMethod): Adapter {
+  const adapter = createAdapter(model, method, 5)
   for (const [name, { data }] of adapter.weights)
     data.forEach((_, i) => (data[i] += 0.2 * normalAt(9, streamOf(name), i)))
   return adapter
