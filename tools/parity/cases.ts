@@ -31,6 +31,8 @@ export interface Reference {
   readonly loss: number
   readonly losses: readonly number[]
   readonly greedy: readonly number[]
+  /** Of the masks that loss, gradients and ten losses were trained with; else nothing was left out. */
+  readonly dropoutSeed?: number
 }
 
 /** The folder itself when it is a case, else its subfolders that are. */
@@ -61,8 +63,11 @@ export async function readReference(folder: string): Promise<Reference> {
     greedy: number[]
   }
   const tensors = await readSafetensors(join(folder, 'expected.safetensors'))
+  const dropout = join(folder, 'dropout.json')
+  const dropoutSeed = (await exists(dropout)) ? ((await readJson(dropout)) as { seed: number }).seed : undefined
   return {
     ...expected,
+    dropoutSeed,
     tensors,
     visible: inputs.attention_mask.flat().map(Boolean),
     batch: {
