@@ -1,5 +1,5 @@
 // What an adapter puts before every text to the first places of a cache.
-import { constant, input, int64s, reshape, slice, transpose } from '../graph/build.js'
+import { constant, int64s, reshape, slice, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import { elementCount, type HostTensor } from '../graph/tensor.js'
 import type { Runtime } from '../runtime/runtime.js'
