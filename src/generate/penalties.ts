@@ -1,10 +1,12 @@
 // Changes logits by what was said before: bias, the three penalties of recent tokens, and DRY for repeated phrases.
-import { badSampler, type CompleteSettings } from './sampler-settings.js'
+import { badSetting } from '../train/setting-ranges.js'
+import type { CompleteSettings } from './sampler-settings.js'
 
 /** @throws AppError `bad-sampler` for an id beyond the vocabulary */
 export function applyLogitBias(logits: Float32Array, { logitBias }: CompleteSettings): void {
   for (const [id, bias] of Object.entries(logitBias)) {
-    if (Number(id) >= logits.length) throw badSampler('logitBias', { [id]: bias }, `ids below ${logits.length}`)
+    if (Number(id) >= logits.length)
+      throw badSetting('sampler', 'logitBias', { [id]: bias }, `ids below ${logits.length}`)
     logits[Number(id)] += bias
   }
 }

@@ -1,6 +1,15 @@
 // The settings of the samplers: names, defaults, ranges; anything else is an error.
-import { AppError } from '../base/errors.js'
-import { nearestName } from '../base/nearest.js'
+import {
+  anyNumber,
+  checkRanges,
+  count,
+  notNegative,
+  positive,
+  positiveShare,
+  share,
+  type Range,
+  type Ranges,
+} from '../train/setting-ranges.js'
 
 export interface SamplerSettings {
   /** 0 takes the most probable token. Default .8. */
@@ -67,21 +76,9 @@ const defaults: CompleteSettings = {
   logitBias: {},
 }
 
-interface Range<Value> {
-  /** For the error message. */
-  readonly allowed: string
-  fits(value: Value): boolean
-}
-
-const share: Range<number> = { allowed: '0 ≤ p ≤ 1', fits: value => value >= 0 && value <= 1 }
-const positiveShare: Range<number> = { allowed: '0 < p ≤ 1', fits: value => value > 0 && value <= 1 }
-const notNegative: Range<number> = { allowed: '≥ 0', fits: value => value >= 0 && value < Infinity }
-const positive: Range<number> = { allowed: '> 0', fits: value => value > 0 && value < Infinity }
-const anyNumber: Range<number> = { allowed: 'a number', fits: Number.isFinite }
-const count: Range<number> = { allowed: '0, 1, 2, …', fits: value => Number.isInteger(value) && value >= 0 }
 const lastTokens: Range<number> = { allowed: '-1, 0, 1, …', fits: value => Number.isInteger(value) && value >= -1 }
 
-const ranges: { readonly [K in keyof CompleteSettings]: Range<CompleteSettings[K]> } = {
+const ranges: Ranges<SamplerSettings> = {
   temperature: notNegative,
   topK: count,
   topP: positiveShare,
@@ -113,36 +110,7 @@ const ranges: { readonly [K in keyof CompleteSettings]: Range<CompleteSettings[K
  * @throws AppError `unknown-sampler-setting` or `bad-sampler`
  */
 export function completeSettings(settings: SamplerSettings): CompleteSettings {
+  checkRanges(settings, ranges, 'sampler')
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
-  for (const name of Object.keys(given)) if (!Object.hasOwn(ranges, name)) throw unknownSetting(name)
-  const complete = { ...defaults, ...given }
-  for (const name of Object.keys(ranges) as (keyof CompleteSettings)[]) checkRange(name, complete[name])
-  return complete
-}
-
-function checkRange<K extends keyof CompleteSettings>(name: K, value: CompleteSettings[K]): void {
-  const range: Range<CompleteSettings[K]> = ranges[name]
-  if (!range.fits(value)) throw badSampler(name, value, range.allowed)
-}
-
-export function badSampler(name: keyof SamplerSettings, value: unknown, allowed: string): AppError {
-  const shown = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return new AppError('bad-sampler', {
-    where: `setting ${name}`,
-    what: { en: `received ${shown}`, ru: `получено ${shown}` },
-    fix: { en: `Allowed: ${allowed}`, ru: `Допустимо: ${allowed}` },
-  })
-}
-
-function unknownSetting(name: string): AppError {
-  const known = Object.keys(ranges)
-  const near = nearestName(name, known)
-  const list = known.join(', ')
-  return new AppError('unknown-sampler-setting', {
-    where: 'sampler settings',
-    what: { en: `there is no setting "${name}"`, ru: `нет настройки «${name}»` },
-    fix: near
-      ? { en: `Did you mean "${near}"?`, ru: `Может быть, «${near}»?` }
-      : { en: `Known: ${list}`, ru: `Известны: ${list}` },
-  })
+  return { ...defaults, ...given }
 }

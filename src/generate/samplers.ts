@@ -6,7 +6,7 @@ import { applyDry, applyLogitBias, applyPresenceAndFrequency, applyRepetitionPen
 import { completeSettings, type CompleteSettings, type SamplerSettings } from './sampler-settings.js'
 
 /** Number of a draw; equal (seed, place) give equal draws. */
-export interface Draw {
+interface Draw {
   readonly seed: number
   readonly place: number
 }

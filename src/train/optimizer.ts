@@ -4,6 +4,7 @@ import { nearestName } from '../base/nearest.js'
 import type { Parameter } from '../model/step.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { createChunkedUpdate, type ChunkedUpdate } from './chunked-update.js'
+import { checkOptimizerSettings } from './optimizer-settings.js'
 import type { ElementwiseRule, RuleChoice, StateArray, StepNumbers, TensorRule } from './update-rule.js'
 import { updateRules, type OptimizerName, type OptimizerSettings } from './update-rules.js'
 
@@ -38,7 +39,7 @@ interface Slot {
 
 /**
  * @param runtime where large parameters are updated
- * @throws AppError `unknown-optimizer`; `runtime-compile` from the runtime
+ * @throws AppError `unknown-optimizer`, `unknown-optimizer-setting`, `bad-optimizer`; `runtime-compile` from the runtime
  */
 export async function createOptimizer(
   settings: OptimizerSettings,
@@ -93,7 +94,10 @@ function sumOfSquares(x: Float32Array): number {
 
 function findRule(settings: OptimizerSettings): RuleChoice {
   const name: string = settings.kind
-  if (Object.hasOwn(updateRules, name)) return updateRules[name as OptimizerName](settings as never)
+  if (Object.hasOwn(updateRules, name)) {
+    checkOptimizerSettings(settings)
+    return updateRules[name as OptimizerName](settings as never)
+  }
   const known = Object.keys(updateRules)
   const near = nearestName(name, known)
   const list = known.join(', ')

@@ -6,7 +6,7 @@ import { muon, type MuonSettings } from './muon.js'
 import type { RuleChoice } from './update-rule.js'
 
 /** The settings of each optimizer. */
-interface SettingsByName {
+export interface SettingsByName {
   readonly adamw: AdamWSettings
   readonly 'adamw-8bit': AdamWSettings
   readonly lion: LionSettings

@@ -153,6 +153,19 @@ describe('the update', () => {
     )
   })
 
+  it('a setting that the optimizer does not know, or out of range, is refused by name', async () => {
+    const build = (settings: object) => createOptimizer({ kind: 'lion', ...settings }, [], noRuntime)
+    await expect(build({ wightDecay: 0.1 })).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[AppError: optimizer settings: there is no setting "wightDecay". Did you mean "weightDecay"?]`,
+    )
+    await expect(build({ momentum: 0.9 })).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[AppError: optimizer settings: there is no setting "momentum". Known: beta1, beta2, weightDecay.]`,
+    )
+    await expect(build({ beta1: 1 })).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[AppError: setting beta1: received 1. Allowed: 0 ≤ β < 1.]`,
+    )
+  })
+
   it('state of another model is refused', async () => {
     const optimizer = await createOptimizer({ kind: 'sgd' }, [makeParameter('x', 4)], noRuntime)
     expect(() =>
