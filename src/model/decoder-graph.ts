@@ -39,6 +39,8 @@ export interface Parts {
   weight(name: string): Node
   /** x [N, in] through a module of the blocks: product, bias, and what an adapter adds; [N, out]. */
   linear(x: Node, module: string): Node
+  /** What is added to the stream instead of a branch's result, which the last product `module` gave; [N, C] each. */
+  branch?(result: Node, stream: Node, module: string): Node
   /** Rows of the embedding for ids [N]: [N, C]. */
   embed(ids: Node): Node
   /** Hidden states [N, C] times the head: [N, V]. */
@@ -116,11 +118,14 @@ function block(
   const norms = branchNorms(config)
   const base = (stream: Node, normed: Node): Node => (config.residual === 'normed' ? normed : stream)
   const normed = norm(config, parts, x, at + norms.attention)
-  const after = add(base(x, normed), attention(normed))
+  const joined = (stream: Node, result: Node, module: string): Node =>
+    add(stream, parts.branch?.(result, stream, at + module) ?? result)
+  const { attentionOut, down } = architectures[config.modelType].names
+  const after = joined(base(x, normed), attention(normed), attentionOut)
   if (config.branches === 'parallel')
     return add(after, mlp(norms.mlp === undefined ? normed : norm(config, parts, x, at + norms.mlp)))
   const second = norm(config, parts, after, at + norms.mlp!)
-  return add(base(after, second), mlp(second))
+  return joined(base(after, second), mlp(second), down)
 }
 
 /** Queries [B, T, H, D], keys and values [B, T, Hk, D]. */
@@ -203,12 +208,13 @@ function mixture(config: ModelConfig, parts: Parts, x: Node, at: string): Node {
     .reduce((sum, part) => add(sum, part))
 }
 
-/** The `chosen` largest of each row [N, E], divided by their sum; the others zero. */
+/** The `chosen` largest of each row [N, E], divided by their sum; the others zero. One alone is 1, whatever it was. */
 function chosenShares(probabilities: Node, chosen: number): Node {
   const fixed = stopGradient(probabilities)
   let rest = fixed
   for (let i = 1; i < chosen; i++) rest = where(lessOrEqual(reduceMax(rest, [-1], true), rest), scalar(-1), rest)
   const taken = cast(lessOrEqual(reduceMax(rest, [-1], true), fixed), 'float32')
+  if (chosen === 1) return taken
   const kept = mul(probabilities, taken)
   return div(kept, reduceSum(kept, [-1], true))
 }

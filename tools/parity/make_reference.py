@@ -21,8 +21,11 @@ TOKENS = dict(vocab_size=VOCABULARY, bos_token_id=1, eos_token_id=2)
 LLAMA = dict(**TOKENS, hidden_size=32, intermediate_size=56, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64)
 SMALL = dict(**TOKENS, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64)
 GPT2 = dict(**TOKENS, n_embd=32, n_layer=2, n_head=4, n_positions=64)
+FALCON = dict(**TOKENS, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, ffn_hidden_size=40)
+NO_PADDING = dict(pad_token_id=None)
 LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)
 
+# A window must reach over the six places of padding (see draw_batch): PyTorch has NaN where nothing is visible.
 BASES = {
     "gpt2": lambda: transformers.GPT2Config(**GPT2),
     "gpt2-untied": lambda: transformers.GPT2Config(**{**GPT2, "n_embd": 24}, n_inner=40, activation_function="gelu", tie_word_embeddings=False),
@@ -35,6 +38,41 @@ BASES = {
     "mistral": lambda: transformers.MistralConfig(**SMALL, num_key_value_heads=2, head_dim=8, sliding_window=None),
     "qwen2": lambda: transformers.Qwen2Config(**SMALL, num_key_value_heads=2, tie_word_embeddings=True),
     "qwen3": lambda: transformers.Qwen3Config(**SMALL, num_key_value_heads=2, head_dim=12),
+    "mistral-window": lambda: transformers.MistralConfig(**SMALL, num_key_value_heads=2, sliding_window=8),
+    "qwen2-window": lambda: transformers.Qwen2Config(
+        **SMALL, num_key_value_heads=1, use_sliding_window=True, sliding_window=7, max_window_layers=1
+    ),
+    "mixtral": lambda: transformers.MixtralConfig(**{**SMALL, "intermediate_size": 16}, num_key_value_heads=2, num_local_experts=4),
+    "gemma": lambda: transformers.GemmaConfig(**SMALL, **NO_PADDING, num_key_value_heads=2, head_dim=12),
+    "gemma2": lambda: transformers.Gemma2Config(
+        **SMALL, **NO_PADDING, num_key_value_heads=2, head_dim=8, query_pre_attn_scalar=12, sliding_window=8,
+        attn_logit_softcapping=1.5, final_logit_softcapping=2.5
+    ),
+    "gemma3": lambda: transformers.Gemma3TextConfig(
+        **SMALL, **NO_PADDING, num_key_value_heads=2, head_dim=8, query_pre_attn_scalar=12, sliding_window=8,
+        layer_types=["sliding_attention", "full_attention"]
+    ),
+    "falcon-7b": lambda: transformers.FalconConfig(**FALCON),
+    "falcon-40b": lambda: transformers.FalconConfig(**FALCON, new_decoder_architecture=True, num_kv_heads=2, bias=True),
+    "falcon-rw": lambda: transformers.FalconConfig(**FALCON, alibi=True, multi_query=False, parallel_attn=False, bias=True),
+    "bloom": lambda: transformers.BloomConfig(**TOKENS, hidden_size=24, n_layer=2, n_head=6),
+    "pythia": lambda: transformers.GPTNeoXConfig(**SMALL),
+    "gpt-neox-serial": lambda: transformers.GPTNeoXConfig(
+        **SMALL, use_parallel_residual=False, attention_bias=False, rope_parameters=dict(rope_theta=500.0, partial_rotary_factor=1.0)
+    ),
+    "gpt-neo": lambda: transformers.GPTNeoConfig(
+        **TOKENS, hidden_size=24, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]], window_size=5, max_position_embeddings=64
+    ),
+    "gpt-j": lambda: transformers.GPTJConfig(**TOKENS, n_embd=24, n_layer=2, n_head=3, n_positions=64, rotary_dim=4),
+    "stablelm": lambda: transformers.StableLmConfig(**SMALL, num_key_value_heads=4, use_qkv_bias=True, rope_parameters=dict(rope_theta=10000.0, partial_rotary_factor=0.67)),
+    "stablelm2": lambda: transformers.StableLmConfig(
+        **{**SMALL, "hidden_size": 32, "intermediate_size": 28}, num_key_value_heads=2, qk_layernorm=True, use_parallel_residual=True
+    ),
+    "glm": lambda: transformers.GlmConfig(**SMALL, **NO_PADDING, num_key_value_heads=2, head_dim=8),
+    "glm4": lambda: transformers.Glm4Config(**SMALL, **NO_PADDING, num_key_value_heads=1, head_dim=12, attention_bias=False),
+    "phi3": lambda: transformers.Phi3Config(
+        **SMALL, **NO_PADDING, num_key_value_heads=2, sliding_window=8, rope_parameters=dict(rope_theta=10000.0, partial_rotary_factor=0.67)
+    ),
 }
 
 
@@ -70,10 +108,13 @@ def main():
 
 def write_base(folder, config, seed):
     generator = torch.Generator().manual_seed(seed)
-    for key in ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout"):
+    for key in ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hidden_dropout", "resid_dropout", "embed_dropout"):
         if hasattr(config, key):
             setattr(config, key, 0.0)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    config._experts_implementation = "eager"  # the fast ones know no float64
+    # eager attention adds Falcon's ALiBi twice, sdpa once, as the published models were trained
+    attention = "sdpa" if getattr(config, "alibi", False) else "eager"
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             values = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
