@@ -1,7 +1,9 @@
 // What engines this machine has, and which one a run gets, with the reason in words.
 import { AppError, asError, type Text } from '../base/errors.js'
+import { createCheckedRuntime } from '../runtime/checked.js'
 import { findOpenvinoLibraries } from '../runtime/openvino-libraries.js'
 import { createRuntime, runtimeNames } from '../runtime/registry.js'
+import type { Precision, Runtime } from '../runtime/runtime.js'
 
 /** One row of `dvoynik engine list`. */
 export interface EngineStatus {
@@ -40,4 +42,48 @@ function origin(name: string): Text {
     download: { en: `libraries in ${folder}`, ru: `библиотеки в ${folder}` },
     python: { en: `libraries of a Python package in ${folder}`, ru: `библиотеки пакета Python в ${folder}` },
   }[from]
+}
+
+export interface EngineChoice {
+  /** A name of `dvoynik engine list`, or `auto`: openvino where its libraries are. Default `onnxruntime-cpu`. */
+  readonly name?: string
+  /** Default `f32`. */
+  readonly precision?: Precision
+}
+
+export interface ChosenEngine {
+  readonly runtime: Runtime
+  /** One line: engine, precision and why. */
+  readonly reason: Text
+}
+
+/**
+ * Starts the engine for a run. Any engine but the reference is checked against it before its first step, and a program
+ * that fails the check runs on the reference, with a warning.
+ * @throws AppError `unknown-runtime`, `unsupported-precision`, `runtime-load` when an engine asked for by name is missing
+ */
+export async function openEngine(
+  { name = reference, precision = 'f32' }: EngineChoice,
+  onWarning: (text: Text) => void,
+): Promise<ChosenEngine> {
+  const chosen = name === 'auto' ? (findOpenvinoLibraries() ? 'openvino' : reference) : name
+  const candidate = await createRuntime({ name: chosen, precision: chosen === reference && name === 'auto' ? 'f32' : precision }) // prettier-ignore
+  const runtime =
+    chosen === reference
+      ? candidate
+      : createCheckedRuntime({ candidate, reference: await createRuntime({ name: reference }), precision, onWarning })
+  return { runtime, reason: explainChoice(name, chosen, runtime) }
+}
+
+/** What every other engine is measured against, and the default. */
+const reference = 'onnxruntime-cpu'
+
+function explainChoice(asked: string, chosen: string, { version }: Runtime): Text {
+  const why =
+    asked !== 'auto'
+      ? { en: asked === reference ? 'the reference' : 'as asked', ru: asked === reference ? 'эталон' : 'как указано' }
+      : chosen === reference
+        ? { en: 'openvino is not installed', ru: 'openvino не установлен' }
+        : { en: 'its libraries are here', ru: 'его библиотеки установлены' }
+  return { en: `Engine: ${chosen} ${version} (${why.en})`, ru: `Движок: ${chosen} ${version} (${why.ru})` }
 }

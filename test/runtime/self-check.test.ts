@@ -1,0 +1,86 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import type { Text } from '../../src/base/errors.js'
+import { normalAt } from '../../src/base/random.js'
+import * as g from '../../src/graph/build.js'
+import { gradients } from '../../src/graph/gradient.js'
+import { elementCount, type HostTensor } from '../../src/graph/tensor.js'
+import { allocate } from '../../src/runtime/buffers.js'
+import { createCheckedRuntime } from '../../src/runtime/checked.js'
+import { findOpenvinoLibraries } from '../../src/runtime/openvino-libraries.js'
+import { createRuntime } from '../../src/runtime/registry.js'
+import type { Runtime } from '../../src/runtime/runtime.js'
+
+const libraries = findOpenvinoLibraries()
+let cache: string
+let warnings: Text[]
+beforeEach(async () => {
+  cache = await mkdtemp(join(tmpdir(), 'dvoynik-check-'))
+  warnings = []
+  vi.stubEnv('DVOYNIK_CACHE', cache)
+})
+afterEach(async () => {
+  vi.unstubAllEnvs()
+  await rm(cache, { recursive: true, force: true })
+})
+
+/** A small step with LoRA's shape: the gradient of a is zero while b is. */
+function step() {
+  const [x, a, b] = [g.input('x', [8, 4]), g.input('a', [4, 2]), g.input('b', [2, 4])]
+  const y = g.tanh(g.matmul(g.matmul(x, a), b))
+  const loss = g.reduceSum(g.mul(y, y))
+  const [da, db] = gradients(g.add(loss, g.reduceSum(y)), [a, b])
+  const outputs = { loss, da, db }
+  const random = ({ shape }: HostTensor | typeof x, key: number): HostTensor => ({
+    dtype: 'float32',
+    shape,
+    data: Float32Array.from({ length: elementCount(shape) }, (_, i) => normalAt(key, 0, i)),
+  })
+  const feeds = { x: random(x, 1), a: random(a, 2), b: allocate(b) }
+  const results = { loss: allocate(loss), da: allocate(da), db: allocate(db) }
+  return { outputs, feeds, results }
+}
+
+async function runChecked(candidate: Runtime, precision: 'f32' | 'bf16' = 'f32') {
+  const reference = await createRuntime()
+  const onWarning = (text: Text) => void warnings.push(text)
+  const { outputs, feeds, results } = step()
+  const program = await createCheckedRuntime({ candidate, reference, precision, onWarning }).compile({ outputs }, { threads: 1 }) // prettier-ignore
+  await program.run(feeds, results)
+  await program.close()
+  return results
+}
+
+it.skipIf(!libraries)('lets OpenVINO run a step that it computes as the reference does, and remembers it', async () => {
+  const candidate = await createRuntime({ name: 'openvino' })
+  const compile = vi.spyOn(candidate, 'compile')
+  const results = await runChecked(candidate)
+  expect(warnings).toEqual([])
+  expect(compile).toHaveBeenCalledTimes(1)
+  expect(results.db.data.some(x => Number(x) !== 0)).toBe(true)
+  expect(await readdir(join(cache, 'self-check'))).toHaveLength(1)
+  await runChecked(candidate)
+  await runChecked(await createRuntime({ name: 'openvino', precision: 'bf16' }), 'bf16')
+  expect(warnings).toEqual([])
+  expect(await readdir(join(cache, 'self-check'))).toHaveLength(2)
+})
+
+it('falls back to the reference, loudly, when the child process cannot run the step', async () => {
+  const reference = await createRuntime()
+  await writeFile(join(cache, 'libtbb.so.12'), 'not a library')
+  vi.stubEnv('DVOYNIK_OPENVINO_LIBS', cache)
+  const compile = vi.fn()
+  const results = await runChecked({ name: 'openvino', version: '0', compile })
+  expect(compile).not.toHaveBeenCalled()
+  expect(warnings[0].en).toMatch(
+    /^openvino failed in the self-check \([^]*\); going on with onnxruntime-cpu, which is slower$/,
+  )
+  const { outputs, feeds, results: expected } = step()
+  const program = await reference.compile({ outputs }, { threads: 1 })
+  await program.run(feeds, expected)
+  expect(results).toEqual(expected)
+  await program.close()
+  expect(await readdir(cache)).toEqual(['libtbb.so.12']) // nothing is remembered: the next run tries again
+})
