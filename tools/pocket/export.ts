@@ -19,6 +19,7 @@ import { openJudgedBlocks } from './data.js'
 import { readRunFacts, type Baselines, type CorpusFacts } from './facts.js'
 import { blockLength, createPocketModel } from './model.js'
 import { sampleTexts } from './samples.js'
+import { limitThreads } from './threads.js'
 
 const sizeLimit = 24e6
 const samplePrompts = [
@@ -42,14 +43,14 @@ async function main(): Promise<void> {
       tokenizer: string,
       run: string,
       out: string,
-      threads: string,
+      threads: { type: 'string', default: '2' },
       early: { type: 'boolean', default: false },
     },
   })
   const { data, tokenizer: tokenizerFolder, run, out, early } = values
   if (data === undefined || tokenizerFolder === undefined || run === undefined || out === undefined) throw usage()
   const tokenizer = await loadTokenizer(tokenizerFolder)
-  const runtime = await createRuntime()
+  const runtime = limitThreads(await createRuntime(), Number(values.threads))
   await saveModel(out, await readCheckpoint(run, tokenizer), { dtype: 'float16' })
   await saveTokenizer(out, tokenizer)
   const model = await loadModel(out) // what ships is what is judged

@@ -32,6 +32,7 @@ import {
 } from './model.js'
 import { createMuon, isInnerMatrix } from './muon.js'
 import { sampleTexts } from './samples.js'
+import { limitThreads } from './threads.js'
 
 interface Options {
   readonly data: string
@@ -143,15 +144,6 @@ function skipBatches(source: BatchSource, skipped: number): BatchSource {
 
 function describeModel(model: Model, runtime: Runtime): RunIdentity {
   return { model: JSON.stringify(model.json), runtime: runtime.name, seed }
-}
-
-/** On a shared machine two threads that wait for each other are slower than one. */
-function limitThreads(runtime: Runtime, threads: number): Runtime {
-  return {
-    name: runtime.name,
-    version: runtime.version,
-    compile: (graph, options) => runtime.compile(graph, { ...options, threads }),
-  }
 }
 
 function readOptions(): Options {
