@@ -1,8 +1,7 @@
 // Commands about the people of a book: list, choose, merge, rename, set gender.
 import type { Person, Register } from '../characters/person.js'
 import { AppError, type Text } from '../base/errors.js'
-import { changePeople, choosePerson, findPeople, type PeopleChange } from '../project/people.js'
-import { openProject } from '../project/project.js'
+import type { PeopleChange } from '../project/people.js'
 import type { StageOutcome } from '../project/stage.js'
 import type { Call, CommandSpec } from './command.js'
 import { sayOutcome } from './outcome.js'
@@ -14,6 +13,8 @@ const genderNames = {
 } as const
 
 async function listPeople({ folder, output, onProgress, signal, options }: Call): Promise<void> {
+  const { openProject } = await import('../project/project.js')
+  const { findPeople } = await import('../project/people.js')
   const project = await openProject(folder)
   const onStage = (outcome: StageOutcome): void => (outcome.skipped ? undefined : sayOutcome(output, outcome))
   const found = await findPeople(project, { onProgress, signal, onWarning: output.warn, onStage })
@@ -62,6 +63,8 @@ function changeCommand(
     summary,
     options: [],
     async run(call) {
+      const { openProject } = await import('../project/project.js')
+      const { changePeople } = await import('../project/people.js')
       await changePeople(await openProject(call.folder), change(call.args), call)
       await listPeople(call)
     },
@@ -85,6 +88,8 @@ export const charactersCommand: CommandSpec = {
       summary: { en: 'Choose the character to become', ru: 'Выбрать персонажа, которым станет модель' },
       options: [],
       async run(call) {
+        const { openProject } = await import('../project/project.js')
+        const { choosePerson } = await import('../project/people.js')
         const person = await choosePerson(await openProject(call.folder), call.args[0], call)
         call.output.result({ en: `The character is ${person.name}.`, ru: `Выбран персонаж: ${person.name}.` }, person)
       },

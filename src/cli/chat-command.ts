@@ -3,8 +3,7 @@ import { createInterface } from 'node:readline/promises'
 import { join } from 'node:path'
 import { AppError, asError, type Lang } from '../base/errors.js'
 import { writeFileAtomic } from '../base/files.js'
-import { openConversation, type OpenConversation } from '../project/chat.js'
-import { openProject } from '../project/project.js'
+import type { OpenConversation } from '../project/chat.js'
 import type { Call, CommandSpec } from './command.js'
 import { wholeNumber } from './model-commands.js'
 import { paint } from './output.js'
@@ -32,9 +31,11 @@ export const chatCommand: CommandSpec = {
   ],
   async run(call: Call) {
     const { args, options, folder } = call
+    const { openProject } = await import('../project/project.js')
     const project = await openProject(folder)
     const run = typeof options.name === 'string' ? options.name : undefined
     const seed = options.seed === undefined ? undefined : wholeNumber('--seed', options.seed, 1)
+    const { openConversation } = await import('../project/chat.js')
     const open = await openConversation(project, { run, base: options.base === true, seed })
     try {
       if (args.length > 0) await answer(call, open, args.join(' '))

@@ -1,7 +1,6 @@
 // The command that shows which rule acted on a text: cleaning, speech, rewriting.
 import type { Lang } from '../base/errors.js'
-import { explainText, type Explanation } from '../project/explain.js'
-import { openProject } from '../project/project.js'
+import type { Explanation } from '../project/explain.js'
 import { stageWords, wordFor } from '../project/words.js'
 import type { Call, CommandSpec } from './command.js'
 
@@ -10,6 +9,8 @@ export const explainCommand: CommandSpec = {
   summary: { en: 'Show which rules act on a text, and where', ru: 'Показать, какие правила и где действуют на текст' },
   options: [],
   async run({ args, folder, output }: Call) {
+    const { openProject } = await import('../project/project.js')
+    const { explainText } = await import('../project/explain.js')
     const lines = await explainText(await openProject(folder), args.join(' '))
     const show = (lang: Lang): string => lines.map(line => showLine(line, lang)).join('\n')
     output.result(

@@ -1,12 +1,8 @@
 // Commands from text to a trained model: build, export, tokenizer, train.
 import { resolve } from 'node:path'
 import { AppError, type Text } from '../base/errors.js'
-import { buildDataset, exportFormats, exportProjectDataset } from '../project/dataset.js'
-import { choosePerson } from '../project/people.js'
-import { openProject } from '../project/project.js'
+import { exportFormats } from '../project/export-formats.js'
 import type { StageOutcome } from '../project/stage.js'
-import { addProjectTokens, trainTokenizer } from '../project/tokenizer.js'
-import { trainProject } from '../project/train.js'
 import type { Call, CommandSpec } from './command.js'
 import { reportLines, sayOutcome } from './outcome.js'
 
@@ -17,11 +13,14 @@ export const buildCommand: CommandSpec = {
     { flags: '--focus <name>', summary: { en: 'the character to become', ru: 'персонаж, которым станет модель' } },
   ],
   async run({ folder, options, output, onProgress, signal }: Call) {
+    const { openProject } = await import('../project/project.js')
+    const { buildDataset } = await import('../project/dataset.js')
     let project = await openProject(folder)
     const onStage = (outcome: StageOutcome): void => sayOutcome(output, outcome)
     const work = { onProgress, signal, onWarning: output.warn }
     if (typeof options.focus === 'string') {
       // The people must be known before a name can be checked; a wrong one does not reach the plan.
+      const { choosePerson } = await import('../project/people.js')
       await choosePerson(project, options.focus, work)
       project = await openProject(folder)
     }
@@ -44,6 +43,8 @@ export const exportCommand: CommandSpec = {
   },
   options: [],
   async run({ args: [format, file], folder, output }: Call) {
+    const { openProject } = await import('../project/project.js')
+    const { exportProjectDataset } = await import('../project/dataset.js')
     const target = file === undefined ? undefined : resolve(file)
     const { path, report } = await exportProjectDataset(await openProject(folder), format, target)
     if (report) output.say(reportLines(report))
@@ -75,6 +76,7 @@ export const tokenizerCommand: CommandSpec = {
       async run({ args, options, output, onProgress, signal }: Call) {
         const out = resolve(typeof options.out === 'string' ? options.out : 'tokenizer-new')
         const vocabSize = wholeNumber('--vocab', options.vocab, 8000)
+        const { trainTokenizer } = await import('../project/tokenizer.js')
         const trained = await trainTokenizer(
           args.map(path => resolve(path)),
           out,
@@ -95,6 +97,8 @@ export const tokenizerCommand: CommandSpec = {
       },
       options: [],
       async run({ args, folder, output, onProgress, signal }: Call) {
+        const { openProject } = await import('../project/project.js')
+        const { addProjectTokens } = await import('../project/tokenizer.js')
         sayOutcome(output, await addProjectTokens(await openProject(folder), args, { onProgress, signal }))
       },
     },
@@ -132,6 +136,8 @@ export const trainCommand: CommandSpec = {
     },
   ],
   async run({ folder, options, output, onProgress, signal }: Call) {
+    const { openProject } = await import('../project/project.js')
+    const { trainProject } = await import('../project/train.js')
     let project = await openProject(folder)
     if (options.steps !== undefined) {
       const steps = wholeNumber('--steps', options.steps, 1)

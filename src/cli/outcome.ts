@@ -38,7 +38,7 @@ function reportLine({ stage, unit, input, kept, dropped, counts }: StageReport, 
 /** A number with its unit: `5 paragraphs`, `абзацев 5`. */
 export function amount(count: number | string, unit: string, lang: Lang): string {
   const word = wordFor(unitWords, unit)[lang]
-  return lang === 'en' ? `${count} ${word}` : `${word} ${count}`
+  return lang === 'ru' ? `${word} ${count}` : `${count} ${count === 1 ? word.replace(/s$/u, '') : word}`
 }
 
 function listCounts(counts: readonly (readonly [string, number])[], nameOf: (name: string) => string): string {

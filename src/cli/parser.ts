@@ -29,6 +29,7 @@ export function createParser(table: Readonly<Record<string, CommandSpec>>, lang:
     .version(packageVersion, '-V, --version', { en: 'print the version', ru: 'показать версию' }[lang])
   addOptions(program, globalOptions, lang)
   configure(program, lang)
+  program.helpCommand('help [command]', { en: 'print the help of a command', ru: 'показать справку о команде' }[lang])
   for (const [name, spec] of Object.entries(table)) addCommand(program, name, spec, lang, dispatch)
   return program
 }

@@ -47,7 +47,7 @@ function createBar({ lang, stream }: ProgressOptions): ProgressView {
     stage = progress.stage
     const format = '{title} {bar} {value}/{total} {eta_formatted} {note}'
     const created = new SingleBar({ format, stream, hideCursor: true, barsize: 24, etaBuffer: 20, linewrap: false })
-    created.start(progress.total ?? 1, 0, { title: title(progress.stage, lang), note: '' })
+    created.start(progress.total ?? 1, progress.done, { title: title(progress.stage, lang), note: '' })
     return created
   }
   const onProgress: OnProgress = progress => {
@@ -63,23 +63,24 @@ function createPlainLines({ lang, stream, now = Date.now }: ProgressOptions): Pr
   let stage = ''
   let started = 0
   let last = 0
+  let first = 0
   const onProgress: OnProgress = progress => {
     const time = now()
-    if (progress.stage !== stage) [stage, started, last] = [progress.stage, time, time]
+    if (progress.stage !== stage) [stage, started, last, first] = [progress.stage, time, time, progress.done]
     const finished = progress.total !== undefined && progress.done >= progress.total
     if (finished ? time - started < quickMs : time - last < plainIntervalMs) return
     last = time
-    stream.write(plainLine(progress, time - started, lang) + '\n')
+    stream.write(plainLine(progress, first, time - started, lang) + '\n')
     if (finished) stage = ''
   }
   return { onProgress, stop: () => undefined }
 }
 
-/** One line: what, how far, rate, time left. */
-function plainLine(progress: Progress, elapsedMs: number, lang: Lang): string {
+/** One line: what, how far, rate, time left. Resumed work does not begin at 0: the rate counts from `first`. */
+function plainLine(progress: Progress, first: number, elapsedMs: number, lang: Lang): string {
   const { done, total, unit, note } = progress
   const seconds = elapsedMs / 1000
-  const rate = seconds > 0.5 && done > 0 ? done / seconds : undefined
+  const rate = seconds > 0.5 && done > first ? (done - first) / seconds : undefined
   const share = total === undefined ? String(done) : `${done}/${total}`
   const parts = [`${title(progress.stage, lang)}: ${amount(share, unit, lang)}`]
   if (rate !== undefined) parts.push(`${rate.toFixed(rate < 10 ? 1 : 0)}/${{ en: 's', ru: 'с' }[lang]}`)

@@ -1,8 +1,7 @@
 // Commands that make a project and fill it: init, add, status, run.
 import { basename, join, resolve } from 'node:path'
 import type { StageReport } from '../base/report.js'
-import { addSource, initProject, openProject } from '../project/project.js'
-import { projectStatus, runPlan, type StageStatus } from '../project/run.js'
+import type { StageStatus } from '../project/run.js'
 import { stageWords, wordFor } from '../project/words.js'
 import type { Call, CommandSpec } from './command.js'
 import { amount, sayOutcome, stateNames } from './outcome.js'
@@ -12,6 +11,7 @@ export const initCommand: CommandSpec = {
   summary: { en: 'Make a project folder', ru: 'Создать папку проекта' },
   options: [],
   async run({ args, folder, output }: Call) {
+    const { initProject } = await import('../project/project.js')
     const project = await initProject(resolve(folder, args[0]))
     output.result(
       {
@@ -44,6 +44,7 @@ export const addCommand: CommandSpec = {
     },
   ],
   async run({ args, options, folder, output, onProgress, signal }: Call) {
+    const { addSource, openProject } = await import('../project/project.js')
     let project = await openProject(folder)
     for (const path of args) {
       const encoding = typeof options.encoding === 'string' ? options.encoding : undefined
@@ -69,6 +70,8 @@ export const runAllCommand: CommandSpec = {
   summary: { en: 'Do everything the plan says that is not done yet', ru: 'Выполнить всё по плану, что ещё не сделано' },
   options: [],
   async run({ folder, output, onProgress, signal }: Call) {
+    const { openProject } = await import('../project/project.js')
+    const { runPlan } = await import('../project/run.js')
     const outcomes = await runPlan(await openProject(folder), {
       onProgress,
       signal,
@@ -88,6 +91,8 @@ export const statusCommand: CommandSpec = {
   },
   options: [],
   async run({ folder, output }: Call) {
+    const { openProject } = await import('../project/project.js')
+    const { projectStatus } = await import('../project/run.js')
     const project = await openProject(folder)
     const status = await projectStatus(project)
     const line = (lang: 'en' | 'ru') => (one: StageStatus) => statusLine(one, lang)
@@ -101,6 +106,7 @@ export const statusCommand: CommandSpec = {
 
 function statusLine({ stage, state, reports }: StageStatus, lang: 'en' | 'ru'): string {
   const last = state === 'done' ? reports.at(-1) : undefined
+  const kept = reports.filter(report => report.stage === last?.stage).reduce((sum, report) => sum + report.kept, 0)
   const name = wordFor(stageWords, stage)[lang].padEnd(lang === 'en' ? 11 : 13)
-  return `  ${name} ${stateNames[state][lang]}${last ? `, ${amount(last.kept, last.unit, lang)}` : ''}`
+  return `  ${name} ${stateNames[state][lang]}${last ? `, ${amount(kept, last.unit, lang)}` : ''}`
 }

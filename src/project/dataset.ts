@@ -12,13 +12,16 @@ import { resolvePerson } from '../characters/register.js'
 import { createRewriter } from '../characters/rewrite.js'
 import { buildExamples } from '../dataset/build.js'
 import type { Example } from '../dataset/example.js'
-import { exportDataset, writeDataset, type ExportFormat } from '../dataset/store.js'
+import { exportDataset, writeDataset } from '../dataset/store.js'
 import { findScenes } from '../dialogue/scenes.js'
 import { writeEditable } from './editable.js'
+import { exportEndings, exportFormats } from './export-formats.js'
 import { findPeople, readPeople, type TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
 import { runStage, throwIfStopped, type Stage, type StageOutcome } from './stage.js'
 import { readCleaned } from './text.js'
+
+export { exportFormats }
 
 /** Dictionaries and people are inputs, because the user may edit them. */
 export const datasetStage: Stage = {
@@ -129,19 +132,6 @@ export async function buildDataset(project: Project, options: TellOptions = {}):
   return [...outcomes, await runStage('dataset', datasetStage, project, options)]
 }
 
-/** Names of the forms a dataset can be written in, with the ending of their files. */
-const exportEndings: { readonly [Name in ExportFormat]: string } = {
-  time: 'txt',
-  timeRaw: 'raw.txt',
-  alpaca: 'alpaca.jsonl',
-  messages: 'messages.jsonl',
-  jsonl: 'jsonl',
-  csv: 'csv',
-  parquet: 'parquet',
-}
-
-export const exportFormats = Object.keys(exportEndings) as readonly ExportFormat[]
-
 /**
  * Writes the dataset in another form, into dataset/export/ unless a path is given.
  * @returns path of the file, and the writer's report where a form leaves rows out
@@ -198,10 +188,15 @@ function noFocus({ people }: Register): AppError {
   return new AppError('no-focus', {
     where: 'dvoynik.json, key focus',
     what: { en: 'no character is chosen', ru: 'персонаж не выбран' },
-    fix: {
-      en: `Choose one: dvoynik build --focus NAME. Found: ${names}`,
-      ru: `Выберите: dvoynik build --focus ИМЯ. Найдены: ${names}`,
-    },
+    fix: names
+      ? {
+          en: `Choose one: dvoynik build --focus NAME. Found: ${names}`,
+          ru: `Выберите: dvoynik build --focus ИМЯ. Найдены: ${names}`,
+        }
+      : {
+          en: `Nobody was found in the book; write its people into ${paths.people}`,
+          ru: `В книге никто не найден; впишите её персонажей в ${paths.people}`,
+        },
   })
 }
 

@@ -62,7 +62,7 @@ export async function fingerprintModel(folder: string): Promise<string> {
 /**
  * Trains a SentencePiece-style BPE tokenizer on text files or folders of them and writes it.
  * @returns number of tokens, and how many fewer than asked for the texts gave
- * @throws AppError `file-not-found`, `no-text-files`; `not-a-tokenizer` when `out` is a folder with other things in it
+ * @throws AppError `file-not-found`, `no-text-files`, `not-utf8` with the line; `not-a-tokenizer` when `out` is a folder with other things in it
  */
 export async function trainTokenizer(
   inputs: readonly string[],
@@ -119,7 +119,26 @@ async function listTexts(path: string): Promise<string[]> {
 }
 
 async function* readLines(files: readonly string[]): AsyncGenerator<string> {
-  for (const file of files) yield* createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })
+  for (const file of files) {
+    let number = 0
+    for await (const line of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
+      number++
+      // What is not UTF-8 is read as U+FFFD; a tokenizer of such text would be worthless.
+      if (/[\0\ufffd]/u.test(line)) throw notUtf8(`${file}:${number}`)
+      yield line
+    }
+  }
+}
+
+function notUtf8(where: string): AppError {
+  return new AppError('not-utf8', {
+    where,
+    what: { en: 'this is not text in UTF-8', ru: 'это не текст в UTF-8' },
+    fix: {
+      en: 'Give plain texts in UTF-8; other encodings must be converted first',
+      ru: 'Дайте простые тексты в UTF-8; другие кодировки сначала преобразуйте',
+    },
+  })
 }
 
 function noTexts(inputs: readonly string[]): AppError {

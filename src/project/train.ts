@@ -123,6 +123,8 @@ interface Workshop {
 
 async function train(project: Project, folder: string, options: TrainProjectOptions): Promise<StageReport> {
   const started = performance.now()
+  // Loading and the first evaluation take a while; until then the user sees that training has begun.
+  options.onProgress?.({ stage: 'train', done: 0, total: project.plan.train.steps, unit: 'steps' })
   const shop = await openWorkshop(project)
   try {
     const { trained, batches } = await runLoop(project, folder, shop, options)

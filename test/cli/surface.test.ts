@@ -141,6 +141,17 @@ describe('progress', () => {
     `)
   })
 
+  it('counts the rate of resumed work from where it was resumed', () => {
+    const { stream, text } = capture()
+    const times = [0, 10_000]
+    const now = (): number => times.shift()!
+    const options = { lang: 'en', json: false, quiet: false, stream: stream as never, stdout: stream, now } as const
+    const view = createProgressView(options)
+    view.onProgress({ stage: 'train', done: 400, total: 500, unit: 'steps' })
+    view.onProgress({ stage: 'train', done: 420, total: 500, unit: 'steps' })
+    expect(text()).toBe('Training: 420/500 steps, 2.0/s, 40 s left\n')
+  })
+
   it('speaks Russian, the words of a note included', () => {
     const { stream, text } = capture()
     const times = [0, 6000]
@@ -156,7 +167,7 @@ describe('progress', () => {
     view.onProgress(steps[0])
     view.onProgress({ ...steps[1], note: 'loss 4.200, 185 tok/s, 3 min' })
     expect(text()).toMatchInlineSnapshot(`
-      "Обучение: шагов 10/100, 1.7/s, осталось 54 с, потери 4.200, 185 ток/с, 3 мин
+      "Обучение: шагов 10/100, 1.7/с, осталось 54 с, потери 4.200, 185 ток/с
       "
     `)
   })

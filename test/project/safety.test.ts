@@ -138,6 +138,20 @@ describe('files of the user', () => {
     `)
   })
 
+  it('make no tokenizer when they are not text in UTF-8', async () => {
+    const place = folder()
+    const text = join(place, 'text.txt')
+    writeFileSync(text, Buffer.from([0xd1, 0x8f, 0x0a, 0xcf, 0xf0, 0xe8]))
+    const work = trainTokenizer([text], join(place, 'out'), { vocabSize: 300 })
+    expect(await failure(work, place)).toMatchInlineSnapshot(`
+      [
+        "not-utf8",
+        "PLACE/text.txt:2: this is not text in UTF-8. Give plain texts in UTF-8; other encodings must be converted first.",
+        "PLACE/text.txt:2: это не текст в UTF-8. Дайте простые тексты в UTF-8; другие кодировки сначала преобразуйте.",
+      ]
+    `)
+  })
+
   it('are not deleted by a run with a strange name', async () => {
     const project = await newProject()
     for (const run of ['..', '.', '', '../../x', 'a/b']) {
