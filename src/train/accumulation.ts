@@ -7,6 +7,7 @@ const sums = new WeakMap<TrainingStep, readonly Float32Array[]>()
 /**
  * Runs every micro-batch and leaves in the parameters' gradients that of the mean loss over all counted tokens, as one big
  * batch would. Lets other events in between micro-batches, so that Ctrl-C arrives.
+ * @param update number of the optimizer step, from 0
  */
 export async function runMicroBatches(step: TrainingStep, batches: readonly Batch[], update = 0): Promise<StepResult> {
   const total = batches.reduce((sum, batch) => sum + countLabels(batch), 0)

@@ -51,7 +51,7 @@ export interface TensorRule {
   ): void | Promise<void>
 }
 
-export type UpdateRule = ElementwiseRule | TensorRule
+type UpdateRule = ElementwiseRule | TensorRule
 
 /** An optimizer's rule for each parameter; equal rules are one object. */
 export type RuleChoice = (parameter: Parameter) => UpdateRule

@@ -111,6 +111,18 @@ describe('the loop', () => {
     expect(shown.filter(({ texts }) => texts !== undefined)).toHaveLength(6)
   })
 
+  it('every micro-batch is told the number of its update, also after a resume', async () => {
+    const folder = await newFolder()
+    const told: (number | undefined)[] = []
+    const spy = (): TrainingStep => {
+      const step: TrainingStep = createBigramStep(size)
+      return { ...step, run: (batch, scale, update) => (told.push(update), step.run(batch, scale, update)) }
+    }
+    await interruptAfter(folder, 2, { step: spy(), settings: { steps: 4, accumulate: 2 } })
+    await runToy(folder, { step: spy(), settings: { steps: 4, accumulate: 2 } })
+    expect(told).toEqual([0, 0, 1, 1, 2, 2, 3])
+  })
+
   it('accumulated micro-batches give the gradient and loss of one big batch', async () => {
     const source = createToySource(size, 3)
     const batches: Batch[] = []
@@ -119,8 +131,8 @@ describe('the loop', () => {
       BigInt64Array.from(batches.flatMap(batch => [...pick(batch)]))
     const big: Batch = { batch: 6, length: 12, ids: join64(b => b.ids), labels: join64(b => b.labels), positions: join64(b => b.positions), segments: join64(b => b.segments) } // prettier-ignore
     const [small, whole] = [createBigramStep(size), createBigramStep(size)]
-    const result = await runMicroBatches(small, batches)
-    const expected = await runMicroBatches(whole, [big])
+    const result = await runMicroBatches(small, batches, 0)
+    const expected = await runMicroBatches(whole, [big], 0)
     expect(result.tokens).toBe(expected.tokens)
     expect(result.lossSum).toBeCloseTo(expected.lossSum, 9)
     small.parameters.forEach(({ gradient }, k) =>
