@@ -6,12 +6,14 @@ import type { Text } from '../../src/base/errors.js'
 import { normalAt } from '../../src/base/random.js'
 import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
+import { writeOnnx } from '../../src/graph/onnx.js'
 import { elementCount, type HostTensor } from '../../src/graph/tensor.js'
 import { allocate } from '../../src/runtime/buffers.js'
 import { createCheckedRuntime } from '../../src/runtime/checked.js'
 import { findOpenvinoLibraries } from '../../src/runtime/openvino-libraries.js'
 import { createRuntime } from '../../src/runtime/registry.js'
 import type { Runtime } from '../../src/runtime/runtime.js'
+import { checkOnOpenvino } from '../../src/runtime/self-check.js'
 
 const libraries = findOpenvinoLibraries()
 let cache: string
@@ -84,3 +86,41 @@ it('falls back to the reference, loudly, when the child process cannot run the s
   await program.close()
   expect(await readdir(cache)).toEqual(['libtbb.so.12']) // nothing is remembered: the next run tries again
 })
+
+it('remembers a crash of the runtime, and falls back', async () => {
+  const crash = join(cache, 'crash.cjs')
+  await writeFile(crash, "process.kill(process.pid, 'SIGFPE')")
+  vi.stubEnv('NODE_OPTIONS', `--require=${crash}`)
+  const candidate = { name: 'openvino', version: '0', compile: vi.fn() }
+  await runChecked(candidate)
+  vi.stubEnv('NODE_OPTIONS', '')
+  await runChecked(candidate)
+  const line = 'openvino crashed in the self-check (SIGFPE); going on with onnxruntime-cpu, which is slower'
+  expect(warnings.map(({ en }) => en)).toEqual([line, line])
+})
+
+// OpenVINO 2026.4 multiplies by the weight where it should multiply by its transpose. When this test fails, the fault is
+// mended and engines.md should say so.
+it.skipIf(!libraries)('finds that one frozen weight, used in both directions, gives a wrong gradient', async () => {
+  const { outputs, feeds } = frozenBothWays(64)
+  const reference = await createRuntime()
+  const check = (precision: 'f32' | 'bf16') =>
+    checkOnOpenvino({ outputs }, writeOnnx({ outputs }, 'standard'), feeds, { precision, reference, threads: 1 })
+  const verdict = await check('f32')
+  expect(verdict).toMatchObject({ state: 'differs', detail: expect.stringMatching(/^dx: relative error/) as string })
+  expect(verdict.error).toBeGreaterThan(0.5)
+  expect(await check('bf16')).toMatchObject({ state: 'passed' })
+})
+
+function frozenBothWays(size: number) {
+  const random = (key: number): HostTensor => ({
+    dtype: 'float32',
+    shape: [size, size],
+    data: Float32Array.from({ length: size * size }, (_, i) => normalAt(key, 0, i)),
+  })
+  const x = g.input('x', [size, size])
+  const y = g.matmul(g.gelu(g.matmul(x, g.constant(random(9))), 'tanh'), g.constant(random(10)))
+  const loss = g.reduceSum(g.mul(y, y))
+  const [dx] = gradients(loss, [x])
+  return { outputs: { loss, dx }, feeds: { x: random(11) } }
+}
