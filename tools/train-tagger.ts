@@ -4,8 +4,16 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { permutation } from '../src/base/random.js'
-import { advanceState, startState, writeContext, type Label } from '../src/language/features.js'
+import {
+  advanceState,
+  nameForm,
+  startState,
+  writeContext,
+  type FormInfo,
+  type Label,
+} from '../src/language/features.js'
 import type { Parse } from '../src/language/morphology.js'
+import { cases as allCases } from '../src/language/names.js'
 import { candidateCells, choose, tableBits } from '../src/language/tagger.js'
 
 interface GoldWord {
@@ -110,8 +118,19 @@ function bump(cell: number, by: number): void {
 const context = new Int32Array(64)
 const cells = new Int32Array(256)
 
+/** A third of the names are read as if they did not decline, so that their neighbours alone teach the case. */
+function hideNames(sentence: readonly GoldWord[]): Map<number, FormInfo> {
+  const hidden = new Map<number, FormInfo>()
+  sentence.forEach(({ pos, features, text }, i) => {
+    if (pos !== 'PROPN' || features['Number'] !== 'Sing' || features['Case'] === undefined) return
+    const gender = features['Gender'] === 'Fem' ? 'femn' : 'masc'
+    if ((step + i) % 3 === 0) hidden.set(i, nameForm(text, allCases, gender, 'Name'))
+  })
+  return hidden
+}
+
 function learn(sentence: readonly GoldWord[]): void {
-  const state = startState(sentence)
+  const state = startState(sentence, hideNames(sentence))
   sentence.forEach((word, i) => {
     const { labels, parses } = state.forms[i]
     const guess = choose(state, i, weights)

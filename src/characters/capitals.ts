@@ -12,6 +12,9 @@ export interface NameGroup {
   readonly initial: boolean
   readonly before?: Token
   readonly after?: Token
+  /** The sentence's tokens, and where among them the group begins. */
+  readonly sentence: readonly Token[]
+  readonly at: number
 }
 
 export interface FormCount {
@@ -63,7 +66,7 @@ function collectSentence(
     const before = tokens[i - 1] as Token | undefined
     const title = before && isTitle(before.text) ? before.text : undefined
     const words = tokens.slice(i, i + n).map(({ text }) => text)
-    groups.push({ words, initial, before, after: tokens[i + n], ...(title && { title }) })
+    groups.push({ words, initial, before, after: tokens[i + n], sentence: tokens, at: i, ...(title && { title }) })
     i += n - 1
   }
 }

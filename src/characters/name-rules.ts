@@ -71,28 +71,28 @@ const placeOrWork: NameRule = ({ words }, { from, cases: own }) => {
 }
 
 const addressWords =
-  /^(?:ты|тебя|тебе|тобой|тобою|вы|вас|вам|вами|твой|твоя|твоё|твое|твои|твоего|твоей|твоих|ваш|ваша|ваше|ваши|вашего|вашей|вашу|твою|здравствуй|здравствуйте|прощай|прощайте|спасибо|привет|эй|ах|ох|о|ну|добрый|доброе|милый|милая|дорогой|дорогая)$/iu
+  /^(?:ты|тебя|тебе|тобой|тобою|вы|вас|вам|вами|твой|твоя|твоё|твое|твои|твоего|твоей|твоих|ваш|ваша|ваше|ваши|вашего|вашей|вашу|твою|здравствуй|здравствуйте|прощай|прощайте|спасибо|привет|добрый|доброе)$/iu
+
+/** They call a person only where they stand right before the name: «о Савелий», «эй, Савелий». */
+const callWords = /^(?:эй|ах|ох|о|ну|милый|милая|дорогой|дорогая)$/iu
 
 /** «Вася, иди сюда», «Здравствуй, Маша!»: a nominative cut off by commas, near an imperative or a second person. */
 const vocative: NameRule = (sentence, { from, to, cases: own }) => {
   const { words } = sentence
   if (!own.has('nomn')) return undefined
-  const before = words[skipEndearment(words, from) - 1]
-  const after = words[to]
-  const cutLeft =
-    !before ||
-    before.kind !== 'word' ||
-    /^[a-z]/iu.test(before.text) ||
-    after?.text === '!' ||
-    /^(?:о|ах|эй|ну|а|и)$/iu.test(before.text)
-  if (!cutLeft || (after && after.kind !== 'punct')) return undefined
+  const before = words[skipEndearment(words, from) - 1] as TaggedWord | undefined
+  const after = words[to] as TaggedWord | undefined
+  const opened = !before || before.kind !== 'word' || /^[a-z]/iu.test(before.text) || callWords.test(before.text)
   const rest = words.filter(({ kind }, i) => kind === 'word' && (i < from || i >= to))
+  if (isExclaimed(words, from, to)) return keep
+  if (!opened || (after && after.kind !== 'punct')) return undefined
   if (!rest.length && after && /[!?]/u.test(after.text)) return keep
-  const others = sentence.groups.length
-  if (!cutsOff(before?.text, after?.text) || others > 2) return undefined
-  if (rest.some(addresses)) return keep
-  // Cut off on both sides and beside a verb that has its own subject, or with no verb at all: nobody else could be meant.
-  return before?.text === ',' && after && !rest.some(hasPastSubject) ? keep : undefined
+  if (!cutsOff(before?.text, after?.text) || sentence.groups.length > 2 || isAuthor(words, to)) return undefined
+  if (callWords.test(words[from - 1]?.text ?? '') || rest.some(addresses)) return keep
+  if (words.some((_, i) => (i < from || i >= to) && isFreeVerb(words, i, from))) return undefined
+  // No verb is left for the name: cut off on both sides, or before a clause with a subject of its own.
+  if (before?.text === ',' && after) return keep
+  return after?.text === ',' && opensClause(words, to + 1) ? keep : undefined
 }
 
 /** A comma or an exclamation on one side at least; a handle or an emoji before the name does as well. */
@@ -100,15 +100,49 @@ function cutsOff(before: string | undefined, after: string | undefined): boolean
   return before === ',' || (after !== undefined && /^[,!?…]|^\.{2,}/u.test(after))
 }
 
-/** A singular past or third-person verb could have the name as its subject. */
-function hasPastSubject({ parse }: TaggedWord): boolean {
-  return (
-    parse?.pos === 'VERB' &&
-    parse.number === 'sing' &&
-    parse.gender !== 'neut' &&
-    parse.person !== '1per' &&
-    parse.person !== '2per' &&
-    parse.mood !== 'impr'
+/** «С праздником, Маша!», «Браво Савелий!»: the name closes an exclamation without a verb. */
+function isExclaimed(words: readonly TaggedWord[], from: number, to: number): boolean {
+  const before = words[from - 1] as TaggedWord | undefined
+  if (before?.kind !== 'word' || !/^(?:!|\p{Extended_Pictographic})/u.test(words[to]?.text ?? '')) return false
+  const start = words.findLastIndex(({ text }, i) => i < from && /^[.!?…—–]/u.test(text)) + 1
+  const said = words.slice(start, from)
+  const { pos, case: grammarCase } = before.parse ?? {}
+  const governs = pos === 'PREP' || pos === 'CONJ' || pos === 'ADJF' || (pos === 'NOUN' && grammarCase === 'nomn')
+  return from - start < 4 && !governs && !said.some(({ parse }) => parse?.pos === 'VERB' || parse?.pos === 'INFN')
+}
+
+/** «…», — сказал: what follows the name reports speech, so the name is its subject or its verb's. */
+function isAuthor(words: readonly TaggedWord[], to: number): boolean {
+  return /^[-–—]/u.test(words[to]?.text ?? '')
+}
+
+/** A singular past or third-person verb without a nominative of its own could have the name as its subject. */
+function isFreeVerb(words: readonly TaggedWord[], at: number, name: number): boolean {
+  const { parse } = words[at]
+  const fits = parse?.pos === 'VERB' && parse.number === 'sing' && parse.gender !== 'neut' && parse.mood !== 'impr'
+  if (!fits || parse.person === '1per' || parse.person === '2per') return false
+  const gender = words[name].parse?.gender
+  if (parse.gender && gender && parse.gender !== gender) return false
+  const ends = (i: number): boolean => words[i].kind === 'punct' && /^[,;:.!?…()—–-]/u.test(words[i].text)
+  for (const step of [-1, 1])
+    for (let i = at + step; words[i] && !ends(i); i += step) if (i !== name && isNominative(words[i])) return false
+  return !subjectBefore(words, at, name)
+}
+
+/** «, отбросив мысли, я решила»: a pronoun opens the clause before, behind the name. */
+function subjectBefore(words: readonly TaggedWord[], at: number, name: number): boolean {
+  return words.slice(name + 1, at).some(({ text }) => /^(?:я|ты|мы|вы)$/iu.test(text))
+}
+
+function isNominative({ parse, kind }: TaggedWord): boolean {
+  return kind === 'word' && parse?.case === 'nomn' && (parse.pos === 'NOUN' || parse.pos === 'NPRO')
+}
+
+/** The clause behind «Маша,» begins with a subject or a word of answer: «мы уже начали», «да, это он». */
+function opensClause(words: readonly TaggedWord[], at: number): boolean {
+  const word = words[at] as TaggedWord | undefined
+  return /^(?:я|мы|он|она|они|оно|это|да|нет|ну|а|вот|как|где|куда|что|почему|зачем|когда|какой|какая|какое)$/iu.test(
+    word?.text ?? '',
   )
 }
 

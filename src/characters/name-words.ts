@@ -1,6 +1,7 @@
 // Capitalised forms → the names behind them: nominative, kind and gender, chosen so that few paradigms explain many forms.
 import { declineName, type CaseForms, type NameKind } from '../language/names.js'
 import { parseWord, type Case, type Parse } from '../language/morphology.js'
+import { tagWords } from '../language/tagger.js'
 import { capitalise, isCapitalised, wordKey } from '../language/words.js'
 import type { Capitals, FormCount, NameGroup } from './capitals.js'
 import { namesBehind, readFirstName } from './diminutives.js'
@@ -15,7 +16,8 @@ export interface NameWord {
 }
 
 /** Why a capitalised word is no person's name. */
-export type NotAName = 'place' | 'organisation' | 'common-word' | 'sacred' | 'only-at-start' | 'plural'
+export type NotAName =
+  'place' | 'organisation' | 'common-word' | 'sacred' | 'only-at-start' | 'plural' | 'title-of-work' | 'no-vowel'
 
 const nameKinds: { readonly [K in NameWordKind]: NameKind } = {
   first: 'first',
@@ -30,9 +32,7 @@ export function makeNameWord(lemma: string, kind: NameWordKind, gender: 'm' | 'f
 }
 
 const sacred = new Set(
-  'бог боже господь господи христос иисус богородица аллах провидение создатель творец спаситель всевышний государь'.split(
-    ' ',
-  ),
+  'бог боже господь господи богородица аллах провидение создатель творец спаситель всевышний государь'.split(' '),
 )
 const closedParts = new Set([
   'PREP',
@@ -52,22 +52,34 @@ const closedParts = new Set([
 const patronymicEnding = /(?:ович|евич|ич|овна|евна|ична|инична|ишна)$/u
 const surnameEnding = /(?:[оеё]в|[иы]н|[сц]кий|ской|енко|[оеё]ва|[иы]на|[сц]кая|ых|их|швили|дзе|ян|ич|ук|юк)$/u
 
+/** What the neighbours of a form tell of it in the whole book, by word key. */
+export interface NameContext {
+  /** Mostly behind «в», «из», «на». */
+  readonly places: ReadonlySet<string>
+  /** Beside a first name, behind a title, or before a verb a person is the subject of. */
+  readonly beside: ReadonlySet<string>
+  /** Mostly whole in quotation marks: ships, books, firms. */
+  readonly quoted: ReadonlySet<string>
+  /** Adjectives before the noun they agree with: «Северной войны». */
+  readonly attributes: ReadonlySet<string>
+}
+
 /** The reason a form cannot be a name as such, or undefined. Forms seen only where a sentence starts need the dictionary's word. */
-export function rejectForm(
-  key: string,
-  count: FormCount,
-  places: ReadonlySet<string>,
-  beside: ReadonlySet<string>,
-): NotAName | undefined {
+export function rejectForm(key: string, count: FormCount, context: NameContext): NotAName | undefined {
+  const { places, beside } = context
   const parses = parseWord(capitalise(count.text))
   const named = parses.some(isPersonal)
   const strong = parses.some(parse => parse.known && isPersonal(parse))
-  const [top] = parses
+  const top = parses[0] as Parse | undefined
   if (sacred.has(key) || parses.some(({ lemma }) => sacred.has(wordKey(lemma)))) return 'sacred'
   if (count.small > count.inside * (strong ? 3 : 1)) return 'common-word'
+  if (!/[аеёиоуыэюя]/u.test(key)) return 'no-vowel'
+  if (context.quoted.has(key)) return 'title-of-work'
+  if (context.attributes.has(key)) return 'common-word'
+  if (!strong && /(?:[оеё]в|ин|ск)(?:ых|ыми|ими|их)$/u.test(key)) return 'plural'
   if (key.includes('-') && count.inside > 0) return undefined
-  if (beside.has(key) && count.small === 0 && !closedParts.has(parses[0]?.pos ?? '') && parses[0]?.name !== 'Geox')
-    return undefined
+  const closed = closedParts.has(top?.pos ?? '') && !(top?.pos === 'ADJS' && surnameEnding.test(key))
+  if (beside.has(key) && count.small === 0 && !closed && top?.name !== 'Geox') return undefined
   if (places.has(key) && !strong) return 'place'
   if (top?.known) {
     if (top.name === 'Geox' && !strong) return 'place'
@@ -107,7 +119,8 @@ function guessNominatives(text: string): string[] {
   const guesses = undo.flatMap(([ending, stems]) =>
     ending.test(text) ? stems.map(stem => text.replace(ending, stem)) : [],
   )
-  return [...new Set([text, ...guesses])].filter(guess => guess.length > 1)
+  const sounds = (guess: string): boolean => !/(?:[бвгджзйклмнпрстфхцчшщьъ]й|[аеёиоуыэюяьъй]ь)$/u.test(guess)
+  return [...new Set([text, ...guesses])].filter(guess => guess.length > 1 && sounds(guess))
 }
 
 function hypothesesOf(text: string): NameWord[] {
@@ -210,13 +223,14 @@ export function nameWordsOf(
   accepted: ReadonlySet<string>,
   votes: GenderVotes,
 ): ReadonlyMap<string, readonly NameWord[]> {
+  const readings = readRareForms(capitals, accepted)
   const candidates = new Map<string, NameWord>()
   for (const key of accepted) {
     for (const word of hypothesesOf(spelling(capitals, key)))
       candidates.set(`${wordKey(word.lemma)}|${word.gender}`, word)
   }
   const weights = new Map([...accepted].map(key => [key, weightOf(capitals.forms.get(key))]))
-  const chosen = chooseParadigms([...candidates.values()], weights, votes)
+  const chosen = chooseParadigms([...candidates.values()], weights, votes, readings)
   const byForm = new Map<string, NameWord[]>()
   for (const word of chosen) {
     for (const form of new Set(Object.values(word.forms).map(wordKey))) {
@@ -234,15 +248,61 @@ function weightOf(count: FormCount | undefined): number {
   return count ? count.inside + count.initial : 0
 }
 
+/** How the tagger read a rare form in its sentences: `case` or `case gender` → times. */
+type FormReadings = ReadonlyMap<string, ReadonlyMap<string, number>>
+
+const rare = 4
+
+/** A form seen once or twice shows its case by its sentence alone: «переведён Хармсом» is nobody called Хармсом. */
+function readRareForms({ groups, forms }: Capitals, accepted: ReadonlySet<string>): FormReadings {
+  const readings = new Map<string, Map<string, number>>()
+  for (const { words, sentence, at } of groups) {
+    const wanted = words.map(wordKey).filter(key => accepted.has(key) && weightOf(forms.get(key)) <= rare)
+    if (!wanted.length) continue
+    const tagged = tagWords(sentence)
+    words.forEach((word, i) => {
+      const key = wordKey(word)
+      const { case: grammarCase, gender, number } = tagged[at + i]?.parse ?? {}
+      if (!wanted.includes(key) || !grammarCase || number === 'plur') return
+      const counts = readings.get(key) ?? new Map<string, number>()
+      for (const reading of [grammarCase, `${grammarCase} ${gender === 'femn' ? 'f' : 'm'}`])
+        counts.set(reading, (counts.get(reading) ?? 0) + 1)
+      readings.set(key, counts)
+    })
+  }
+  return readings
+}
+
+/** Cases the sentences ask for and the paradigm has, less those it lacks. */
+function contextScore({ forms, gender }: NameWord, open: ReadonlyMap<string, number>, readings: FormReadings): number {
+  let score = 0
+  for (const form of new Set(Object.values(forms).map(wordKey))) {
+    if (!open.has(form)) continue
+    for (const [reading, times] of readings.get(form) ?? []) {
+      const [grammarCase, own] = reading.split(' ')
+      const has = wordKey(forms[grammarCase as Case]) === form
+      if (own) score += has && own === gender ? times * 0.5 : 0
+      else score += has ? times * 0.5 : -times
+    }
+  }
+  return score
+}
+
 /** Greedy cover: the paradigm that explains most of what is still unexplained is taken, until nothing is left. */
-function chooseParadigms(candidates: NameWord[], weights: ReadonlyMap<string, number>, votes: GenderVotes): NameWord[] {
+function chooseParadigms(
+  candidates: NameWord[],
+  weights: ReadonlyMap<string, number>,
+  votes: GenderVotes,
+  readings: FormReadings,
+): NameWord[] {
   const open = new Map(weights)
   const byForm = new Map<string, NameWord[]>()
   const formsOf = new Map(candidates.map(word => [word, [...new Set(Object.values(word.forms).map(wordKey))]]))
   for (const word of candidates) {
     for (const form of formsOf.get(word) ?? []) byForm.set(form, [...(byForm.get(form) ?? []), word])
   }
-  const score = (word: NameWord): number => scoreOf(word, formsOf.get(word) ?? [], open, weights, votes)
+  const score = (word: NameWord): number =>
+    scoreOf(word, formsOf.get(word) ?? [], open, weights, votes) + contextScore(word, open, readings)
   const scores = new Map(candidates.map(word => [word, score(word)]))
   const chosen: NameWord[] = []
   while (open.size) {

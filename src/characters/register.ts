@@ -4,9 +4,9 @@ import { nearestName } from '../base/nearest.js'
 import { checkReport, countReasons, type Drop, type Staged } from '../base/report.js'
 import type { Document } from '../sources/document.js'
 import { parseWord } from '../language/morphology.js'
-import { wordKey } from '../language/words.js'
-import { collectCapitals, type Capitals } from './capitals.js'
-import { countGenderVotes, nameWordsOf, rejectForm, type NotAName } from './name-words.js'
+import { isCapitalised, wordKey } from '../language/words.js'
+import { collectCapitals, type Capitals, type NameGroup } from './capitals.js'
+import { countGenderVotes, nameWordsOf, rejectForm, type NameContext, type NotAName } from './name-words.js'
 import { freeId, gatherPeople } from './people.js'
 import type { Alias, Gender, Person, Register } from './person.js'
 import { readTitle } from './titles.js'
@@ -35,17 +35,56 @@ export function findCharacters(document: Document): Staged<Register> {
 }
 
 function sift(capitals: Capitals, file: string): { accepted: Set<string>; drops: Drop<NotAName>[] } {
-  const places = placesByContext(capitals)
-  const beside = namesByContext(capitals)
+  const context = readContext(capitals)
   const accepted = new Set<string>()
   const drops: Drop<NotAName>[] = []
   for (const [key, count] of capitals.forms) {
     if (count.inside + count.initial === 0) continue
-    const reason = rejectForm(key, count, places, beside)
+    const reason = rejectForm(key, count, context)
     if (!reason) accepted.add(key)
     else drops.push({ stage: 'characters', reason, text: count.text, where: file })
   }
   return { accepted, drops }
+}
+
+function readContext(capitals: Capitals): NameContext {
+  return {
+    places: mostly(capitals, ({ before }) => placePrepositions.has(before?.text.toLowerCase() ?? ''), true),
+    beside: namesByContext(capitals),
+    quoted: mostly(capitals, isQuoted),
+    attributes: mostly(capitals, isAttribute),
+  }
+}
+
+/** Words whose groups are mostly of this kind. */
+function mostly({ groups }: Capitals, holds: (group: NameGroup) => boolean, onlyFirst = false): ReadonlySet<string> {
+  const counts = new Map<string, { all: number; held: number }>()
+  for (const group of groups) {
+    const held = holds(group) ? 1 : 0
+    for (const word of onlyFirst ? group.words.slice(0, 1) : group.words) {
+      const count = counts.get(wordKey(word)) ?? { all: 0, held: 0 }
+      count.all++
+      count.held += held
+      counts.set(wordKey(word), count)
+    }
+  }
+  return new Set([...counts].filter(([, { all, held }]) => held * 2 > all).map(([key]) => key))
+}
+
+/** «Витязь», "Витязь", ``Витязь'' */
+function isQuoted({ before, after }: NameGroup): boolean {
+  return /^[«„“"`']/u.test(before?.text ?? '') && /^[»“”"'&]/u.test(after?.text ?? '')
+}
+
+/** «Северной войны», «Московский институт»: an adjective and the noun behind it share case, number and gender. */
+function isAttribute({ words, after }: NameGroup): boolean {
+  if (after?.kind !== 'word' || words.length > 1 || isCapitalised(after.text)) return false
+  const nouns = parseWord(after.text).filter(({ pos, known }) => known && (pos === 'NOUN' || pos === 'ADJF'))
+  return parseWord(words[0]).some(
+    ({ pos, case: c, number, gender }) =>
+      pos === 'ADJF' &&
+      nouns.some(n => n.case === c && n.number === number && (number === 'plur' || n.gender === gender)),
+  )
 }
 
 /** Words beside a first name or patronymic, behind a title, or unknown words that a singular verb follows. */
@@ -74,19 +113,6 @@ function isSingularVerb(word: string): boolean {
 }
 
 const placePrepositions = new Set(['в', 'во', 'из', 'на', 'под'])
-
-/** Names that mostly follow «в», «из», «на» are places the dictionary does not know. */
-function placesByContext({ groups }: Capitals): ReadonlySet<string> {
-  const counts = new Map<string, { all: number; placed: number }>()
-  for (const { words, before } of groups) {
-    const key = wordKey(words[0])
-    const count = counts.get(key) ?? { all: 0, placed: 0 }
-    count.all++
-    if (before && placePrepositions.has(before.text.toLowerCase())) count.placed++
-    counts.set(key, count)
-  }
-  return new Set([...counts].filter(([, { all, placed }]) => placed * 2 > all).map(([key]) => key))
-}
 
 /**
  * The person a user means by an id, a name or an alias; letter case and ё do not matter.

@@ -1,6 +1,7 @@
 // A paragraph and a choice of person → the same paragraph with that person as я (or ты), every change an edit with its rule.
 import { agreeVerb } from '../language/verbs.js'
-import { thirdReading, verbsOfSubject, type PersonWords } from '../language/clauses.js'
+import { thirdReading, verbsOfSubject } from '../language/clauses.js'
+import type { PersonWords } from '../language/subjects.js'
 import { personalPronoun, possessivePronoun, prepositionBefore, type PronounPerson } from '../language/pronouns.js'
 import { prepositionCases } from '../language/prepositions.js'
 import { capitalise, wordKey } from '../language/words.js'
@@ -293,8 +294,10 @@ function appositionStart({ words }: Sentence, { from, cases }: Group, grammarCas
     return start < from ? start : from
   }
   const noun = words[from - 1]
-  if (noun?.kind !== 'word' || noun.parse?.pos !== 'NOUN' || noun.parse.case !== grammarCase || !noun.parse.animate)
-    return from
+  const fits = noun?.parses.some(
+    p => p.pos === 'NOUN' && p.case === grammarCase && p.animate === true && p.number === 'sing',
+  )
+  if (noun?.kind !== 'word' || noun.parse?.pos !== 'NOUN' || !fits) return from
   if (noun.parse.number !== 'sing' || (/^\p{Lu}/u.test(noun.text) && from > 1) || !cases.has(grammarCase)) return from
   return phraseStart(words, from - 1)
 }

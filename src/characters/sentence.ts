@@ -5,6 +5,7 @@ import type { PronounPerson } from '../language/pronouns.js'
 import { nameForm, type FormInfo } from '../language/features.js'
 import { parseWord } from '../language/morphology.js'
 import { splitWords, type Token } from '../language/words.js'
+import type { Gender } from './person.js'
 import { findMentions, type Mention, type NameIndex } from './lookup.js'
 
 /** A mention in the sentence, widened to the words that belong to the name. */
@@ -44,7 +45,10 @@ export function readSentences(
     }
     const tokens = plain.map(token => ({ ...token, start: token.start + start, end: token.end + start }))
     const words = tagWords(tokens, nameForms(tokens, mentions, index))
-    const groups = mentions.map(mention => ({ ...widen(words, mention), target: targetOf(mention.id) }))
+    const groups = mentions.map(mention => ({
+      ...widen(words, mention, index.genders.get(mention.id)),
+      target: targetOf(mention.id),
+    }))
     sentences.push({ text, words, groups: dropCovered(groups), speech, follows })
     follows = true
   }
@@ -70,7 +74,7 @@ function nameForms(tokens: readonly Token[], mentions: readonly Mention[], index
 }
 
 /** «Наташа Ростова» where only «Наташа» is known: name words that follow in the same case belong to the name. */
-function widen(words: readonly TaggedWord[], mention: Mention): Mention {
+function widen(words: readonly TaggedWord[], mention: Mention, gender: Gender | undefined): Mention {
   let { to } = mention
   let { cases } = mention
   while (to < words.length && to - mention.from < 5 && words[to].kind === 'word' && /^\p{Lu}/u.test(words[to].text)) {
@@ -78,12 +82,18 @@ function widen(words: readonly TaggedWord[], mention: Mention): Mention {
     const own = words[to].parses.filter(
       p => p.number === 'sing' && (p.name === 'Surn' || p.name === 'Patr' || (!p.known && p.pos === 'NOUN')),
     )
-    const shared = [...cases].filter(c => own.some(p => p.case === c))
+    const shared = [...cases].filter(c => own.some(p => p.case === c) || isUnchanged(words[to], gender))
     if (!shared.length) break
     cases = new Set(shared)
     to++
   }
   return to === mention.to ? mention : { ...mention, to, cases }
+}
+
+/** Women's foreign surnames on a consonant and names on о, у, и, э stand for every case: «к Эмме Браун». */
+function isUnchanged({ text, parses }: TaggedWord, gender: Gender | undefined): boolean {
+  if (parses.some(p => p.known && p.name !== 'Surn' && p.name !== 'Name')) return false
+  return /[оуиэю]$/u.test(text) || (gender === 'f' && /[бвгджзйклмнпрстфхцчшщ]$/u.test(text))
 }
 
 function dropCovered(groups: readonly Group[]): Group[] {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { assetPath } from '../base/package.js'
 import { isThirdSingular } from './verbs.js'
 import type { Parse } from './morphology.js'
+import { isBare, nearestSubject, rangeHas, subjectsOf, type PersonWords, type Subject } from './subjects.js'
 import type { TaggedWord } from './tagger.js'
 
 /** A stretch of a sentence, `[from, to)` in word indices, that holds at most one predicate group. */
@@ -51,6 +52,8 @@ function separates(sign: string): boolean {
 }
 
 function linkOfSign(sign: string, next: TaggedWord | undefined): Clause['link'] {
+  // «И Вася... вздыхает»: dots before a small letter are a pause.
+  if (/^(?:\.{2,}|…)$/u.test(sign) && /^\p{Ll}/u.test(next?.text ?? '')) return 'comma'
   if (/^[:.!?…]/u.test(sign)) return 'break'
   if (sign === ',' && /^(?:или|либо|ни)$/iu.test(next?.text ?? '')) return 'and'
   if (sign === ',') return next && coordinating.has(next.text.toLowerCase()) ? 'comma-and' : 'comma'
@@ -95,18 +98,12 @@ function splitsAtAnd(words: readonly TaggedWord[], from: number, at: number): bo
   return false
 }
 
-/** What may be the subject of a singular third-person verb. */
-export interface Subject {
-  readonly at: number
-  readonly mine: boolean
-}
-
 /** Verbs that often have nobody as their subject though they know я as well. */
 const impersonal =
   'казаться хотеться следовать приходиться прийтись удаваться думаться бывать хватать хватить темнеть оказываться оказаться значить вериться мочься спаться житься тошнить знобить недоставать получаться рябить значиться стоить делаться находиться зависеть касаться'
 
 /** «кажется усталым» is said of a person, «кажется» alone of nobody. */
-const seeming = /^(?:казаться|оказаться|оказываться)$/u
+const seeming = /^(?:казаться|оказаться|оказываться|делаться|сделаться)$/u
 
 let things: ReadonlySet<string> | undefined
 
@@ -130,21 +127,8 @@ function isParenthesis(words: readonly TaggedWord[], { from, to }: Clause): bool
     joined === 'может быть' ||
     joined === 'быть может' ||
     joined === 'стало быть' ||
-    (texts.length === 1 &&
-      /^(?:кажется|значит|видит|бывает|может|знает|пожалуй|случается|разумеется|думается)$/u.test(joined))
+    (texts.length === 1 && /^(?:кажется|значит|бывает|может|пожалуй|случается|разумеется|думается)$/u.test(joined))
   )
-}
-
-/** What the sentence says of the person, by word index. */
-export interface PersonWords {
-  /** The person in the nominative: heads of name groups, pronouns that mean them. */
-  readonly subjects: ReadonlySet<number>
-  /** The person in other cases: a clause that has them there has somebody else as its subject. */
-  readonly objects: ReadonlySet<number>
-  /** All words inside name groups, never taken for other subjects unless `others` has them. */
-  readonly covered: ReadonlySet<number>
-  /** Nominative heads of other people's names. */
-  readonly others: ReadonlySet<number>
 }
 
 /** Which present and future third-person singular verbs have the person as their subject. */
@@ -174,7 +158,7 @@ interface SubjectState {
   /** The first subject found in a subordinate clause before the main one: «Если Вася хочет, то пойдёт». */
   below: Holder
   /** Verbs before any subject: «Если захочет, Маша придёт». */
-  pending: number[]
+  pending: { readonly verb: number; readonly deep: boolean }[]
   readonly found: number[]
 }
 
@@ -226,18 +210,13 @@ function readVerbs(
   for (const verb of clause.verbs) {
     const own = nearestSubject(words, subjects, verb)
     const { parse } = words[verb]
-    if (own) moveTo(state, own.mine ? 'mine' : 'other')
+    if (own) moveTo(state, own.mine ? 'mine' : 'other', own.at < verb && clause.link.startsWith('comma'))
     else if (hasObject || isImpersonalUse(words, clause, verb) || parse?.number === 'plur') continue
     if (!thirdReading(words[verb]) || isMaybe(words, verb)) continue
     if (top(state).holder === 'mine') state.found.push(verb)
-    else if (top(state).holder === 'none') state.pending.push(verb)
+    else if (top(state).holder === 'none') state.pending.push({ verb, deep: state.levels.length > 1 })
   }
   top(state).done = true
-}
-
-function rangeHas(indices: ReadonlySet<number>, { from, to }: Clause): boolean {
-  for (let i = from; i < to; i++) if (indices.has(i)) return true
-  return false
 }
 
 /** The word's reading as a third person singular: the dictionary decides person and tense where the tagger took another verb. */
@@ -254,12 +233,14 @@ function isMaybe(words: readonly TaggedWord[], verb: number): boolean {
   return words.slice(verb + 2).some(({ parse }) => parse?.pos === 'VERB') && words[verb + 2]?.parse?.pos !== 'ADJS'
 }
 
-function moveTo(state: SubjectState, holder: Holder): void {
+/** @param clausesApart the clause is joined by a comma and names its subject itself, so a main clause before it had another */
+function moveTo(state: SubjectState, holder: Holder, clausesApart = false): void {
   const level = top(state)
   if (state.levels.length > 1) {
     if (state.below === 'none') state.below = holder
   } else {
-    if (level.holder === 'none' && holder === 'mine') state.found.push(...state.pending)
+    if (level.holder === 'none' && holder === 'mine')
+      state.found.push(...state.pending.filter(({ deep }) => deep || !clausesApart).map(({ verb }) => verb))
     if (holder !== 'none') state.pending = []
   }
   level.holder = holder
@@ -272,6 +253,10 @@ function passVerbless(
   clause: Clause,
 ): void {
   const level = top(state)
+  if (isComparison(words, clause)) {
+    level.done = true
+    return
+  }
   if (subjects.some(({ mine }) => mine)) moveTo(state, 'mine')
   else if (
     subjects.length &&
@@ -286,12 +271,19 @@ function passVerbless(
   }
 }
 
+/** «Тот, кто, как Вася, верит»: a name compared with is nobody's subject. */
+function isComparison(words: readonly TaggedWord[], { link, from }: Clause): boolean {
+  return link === 'subordinate' && /^(?:как|чем|словно|будто|точно|нежели)$/iu.test(words[from].text)
+}
+
 function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, verb: number): boolean {
   const { parse } = words[verb]
   if (parse?.gender === 'neut') return true
   const beside = words.slice(from, to)
+  if (parse && isLuck(beside, parse.lemma)) return true
+  if (parse?.lemma === 'быть' && isAbsence(words, { from, to }, verb)) return true
   if (parse && isThingVerb(parse.lemma))
-    return !(seeming.test(parse.lemma) && beside.some(({ parse: p }) => p?.case === 'ablt'))
+    return !(seeming.test(parse.lemma) && beside.some((word, i) => word.parse?.case === 'ablt' && isBare(beside, i)))
   return (
     parse?.lemma === 'быть' &&
     beside.some(
@@ -300,127 +292,16 @@ function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, ver
   )
 }
 
-/** Nominatives of a clause that a singular verb could agree with. */
-function subjectsOf(words: readonly TaggedWord[], { from, to }: Clause, person: PersonWords): Subject[] {
-  const subjects: Subject[] = []
-  for (let i = from; i < to; i++) {
-    if (person.subjects.has(i)) subjects.push({ at: i, mine: true })
-    else if (person.others.has(i) || (!person.covered.has(i) && isSubject(words, i)))
-      subjects.push({ at: i, mine: false })
-  }
-  return subjects
+/** «ему не везёт»: a verb of luck and a dative. */
+function isLuck(clause: readonly TaggedWord[], lemma: string): boolean {
+  return /^(?:по)?везти$/u.test(lemma) && clause.some(({ parse }) => parse?.case === 'datv')
 }
 
-const pronounSubject =
-  /^(?:который|которая|которое|кто|это|оно|он|она|никто|ничто|(?:кто|что)-(?:то|нибудь|либо)|нечто|некто|тот|та|всякий|каждый|иной)$/iu
-
-function isSubject(words: readonly TaggedWord[], i: number): boolean {
-  const { parse, text } = words[i]
-  if (!parse || words[i - 1]?.parse?.pos === 'PREP') return false
-  if (pronounSubject.test(text)) return standsAlone(words, i)
-  if (isForeignName(words, i) || isQuantity(words, i)) return true
-  if (/^(?:весть|знает)$/iu.test(words[i + 1]?.text ?? '') && /^(?:бог|черт|чёрт|господь)$/iu.test(text)) return false
-  if (parse.case !== 'nomn' || parse.number === undefined) return false
-  if (text.toLowerCase() === 'что') return false
-  return parse.pos === 'NPRO' || parse.pos === 'NOUN'
-}
-
-/** «тот, кто» is a subject, «тот дом» is not; «это» is weighed with the verb. */
-function standsAlone(words: readonly TaggedWord[], i: number): boolean {
-  const next = words[i + 1]?.parse
-  return !(
-    /^(?:тот|та|всякий|каждый|иной|это)$/iu.test(words[i].text) &&
-    (next?.pos === 'NOUN' || next?.pos === 'ADJF') &&
-    next.case === 'nomn'
-  )
-}
-
-/** A capitalised word inside the sentence that may be a nominative: «как сильно компрометируется Лопухов». */
-function isForeignName(words: readonly TaggedWord[], i: number): boolean {
-  const { text, parses, parse } = words[i]
-  if (i === 0 || words[i - 1].kind !== 'word' || !/^\p{Lu}\p{Ll}/u.test(text) || parse?.pos === 'VERB') return false
-  const unknown = !parses.some(({ known }) => known)
-  if (unknown && (!parses.length || parse?.case === undefined)) return true
-  return parses.some(
-    p => p.case === 'nomn' && p.number === 'sing' && (unknown || p.name === 'Name' || p.name === 'Surn'),
-  )
-}
-
-/** «найдётся очень мало лиц», «участвует более тысячи»: a measure with a genitive is a subject. */
-function isQuantity(words: readonly TaggedWord[], i: number): boolean {
-  if (!/^(?:мало|много|немало|немного|несколько|столько|более|менее|больше|меньше)$/iu.test(words[i].text)) return false
-  const next = words[i + 1]
-  return next?.kind === 'number' || next?.parse?.case === 'gent'
-}
-
-/**
- * The subject of a verb among the nominatives of its clause. The person wins over a noun whose nominative equals its
- * accusative, because such a noun beside a subject is an object; after a transitive verb it is an object anyway.
- */
-function nearestSubject(words: readonly TaggedWord[], subjects: readonly Subject[], verb: number): Subject | undefined {
-  const fitting = subjects.filter(one => one.mine || fitsVerb(words, one.at, verb))
-  const me = fitting.find(({ mine }) => mine)
-  if (!me)
-    return fitting.reduce<Subject | undefined>(
-      (best, one) => (!best || gap(one, verb) < gap(best, verb) ? one : best),
-      undefined,
-    )
-  const rival = fitting.find(
-    one =>
-      !one.mine &&
-      isSure(words[one.at]) &&
-      gap(one, verb) < gap(me, verb) &&
-      between(one.at, me.at, verb) &&
-      !andBetween(words, one.at, verb),
-  )
-  return rival ?? me
-}
-
-/** A noun behind another verb belongs to that one. */
-function fitsVerb(words: readonly TaggedWord[], noun: number, verb: number): boolean {
-  if (!agrees(words[noun], words[verb]) || isObject(words, noun, verb)) return false
-  return !words.slice(Math.min(noun, verb) + 1, Math.max(noun, verb)).some(({ parse }) => parse?.pos === 'VERB')
-}
-
-/** «вынет ключ», «делает это»: the form is an accusative too and follows a transitive verb. */
-function isObject(words: readonly TaggedWord[], noun: number, verb: number): boolean {
-  if (isSure(words[noun])) return false
-  return isTime(words[noun]) || (noun > verb && words[verb].parse?.transitive === true)
-}
-
-/** «четвёртый день питается»: how long, not who. */
-function isTime({ parse }: TaggedWord): boolean {
-  return /^(?:день|час|год|месяц|вечер|раз|век|миг|ночь|утро|время|минута|неделя)$/u.test(parse?.lemma ?? '')
-}
-
-/** «Маша воин и разговаривает мечом»: what «и» cuts off is a predicate of its own. */
-function andBetween(words: readonly TaggedWord[], a: number, b: number): boolean {
-  return words.slice(Math.min(a, b), Math.max(a, b)).some(({ text }) => /^(?:и|но|а|да)$/iu.test(text))
-}
-
-function gap({ at }: Subject, verb: number): number {
-  return Math.abs(at - verb)
-}
-
-function between(rival: number, me: number, verb: number): boolean {
-  return (
-    (rival > me && rival < verb) ||
-    (rival < me && rival > verb) ||
-    (rival > verb && me < verb) ||
-    (rival < verb && me > verb)
-  )
-}
-
-/** Nominative beyond doubt: no accusative reading of the form. */
-function isSure({ parses, parse }: TaggedWord): boolean {
-  return parse?.animate !== false && !parses.some(other => other.case === 'accs' && other.pos === parse?.pos)
-}
-
-function agrees(noun: TaggedWord, verb: TaggedWord): boolean {
-  const { parse } = verb
-  if (!parse || !noun.parse) return false
-  if (parse.number !== undefined && noun.parse.number !== undefined && parse.number !== noun.parse.number) return false
-  if (parse.person === '1per' || parse.person === '2per') return noun.parse.person === parse.person
-  if (noun.parse.person === '1per' || noun.parse.person === '2per') return parse.person === undefined
-  return parse.gender === undefined || noun.parse.gender === undefined || parse.gender === noun.parse.gender
+/** «собраний не будет», «что дальше будет»: nobody is, something is or is not. */
+function isAbsence(words: readonly TaggedWord[], { from, to }: Pick<Clause, 'from' | 'to'>, verb: number): boolean {
+  const last = words.slice(verb + 1, to).every(({ kind }) => kind === 'punct')
+  const what = words[from].text.toLowerCase() === 'что' || words[from - 1]?.text.toLowerCase() === 'что'
+  if (last && what) return true
+  const denied = words[verb - 1]?.text.toLowerCase() === 'не'
+  return last && denied && words.slice(from, verb).some(({ parse }) => parse?.pos === 'NOUN' && parse.case === 'gent')
 }

@@ -10,6 +10,8 @@ export interface FormInfo {
   readonly word: number
   readonly suffix2: number
   readonly suffix3: number
+  /** Hash of the likeliest dictionary form, for what a verb or noun governs. */
+  readonly lemma: number
   /** Hash of the set of parts of speech and cases the form may have. */
   readonly ambiguity: number
   readonly labels: readonly Label[]
@@ -81,6 +83,7 @@ function formOf(text: string, parses: readonly Parse[]): FormInfo {
     word: hashText(key),
     suffix2: hashText('2' + key.slice(-2)),
     suffix3: hashText('3' + key.slice(-3)),
+    lemma: parses.length ? hashText(parses[0].lemma) : 0,
   }
 }
 
@@ -115,7 +118,7 @@ const undeclined: Parse['source'] = { tag: {}, score: 1, parser: 'Name', normali
 
 function signForm(text: string): FormInfo {
   const word = hashText(text)
-  return { parses: [], labels: [], ambiguity: word, closed: true, word, suffix2: word, suffix3: word }
+  return { parses: [], labels: [], ambiguity: word, closed: true, word, suffix2: word, suffix3: word, lemma: word }
 }
 
 function readLabel(parse: Parse, index: number, top: number): Label {
@@ -154,6 +157,8 @@ export interface TagState {
   preposition: number
   /** A nominative (1), a finite verb (2) or both (3) seen in this clause. */
   clause: number
+  /** Hash of the verb that last could govern, 0 without one. */
+  verb: number
 }
 
 export function startState(
@@ -162,7 +167,7 @@ export function startState(
 ): TagState {
   const forms = tokens.map((token, i) => names?.get(i) ?? readForm(token))
   const capitals = tokens.map(({ text }) => isCapitalised(text))
-  return { forms, capitals, chosen: new Array<Label | undefined>(tokens.length), preposition: 0, clause: 0 }
+  return { forms, capitals, chosen: new Array<Label | undefined>(tokens.length), preposition: 0, clause: 0, verb: 0 }
 }
 
 /** Writes the label into the state and moves the clause's memory on. */
@@ -172,11 +177,13 @@ export function advanceState(state: TagState, i: number, label: Label | undefine
   if (!label) {
     state.preposition = 0
     if (form.closed) state.clause = 0
+    if (form.closed) state.verb = 0
     return
   }
   const { pos, case: grammarCase } = label.agreement
   if (pos === 'PREP') state.preposition = form.word
   else if (pos === 'NOUN' || pos === 'NPRO' || pos === 'VERB') state.preposition = 0
+  if (pos === 'VERB' || pos === 'INFN' || pos === 'GRND' || pos === 'PRTS' || pos === 'PRTF') state.verb = form.lemma
   if (pos === 'CONJ') state.clause = 0
   else if (pos === 'VERB') state.clause |= 2
   else if ((pos === 'NOUN' || pos === 'NPRO') && grammarCase === 'nomn') state.clause |= 1
@@ -218,6 +225,11 @@ export function writeContext(state: TagState, i: number, out: Int32Array): numbe
   add(20, mixHash(after2.ambiguity, here.ambiguity))
   add(21, mixHash(mixHash(left.posCase, left2.posCase), here.ambiguity))
   add(22, mixHash(finiteAhead(forms, i), mixHash(state.clause, here.ambiguity)))
+  add(23, mixHash(state.verb, here.ambiguity))
+  add(24, mixHash(state.verb, state.preposition))
+  add(25, mixHash(before.lemma, here.ambiguity))
+  add(26, mixHash(mixHash(state.preposition, left.posCase), here.ambiguity))
+  add(27, mixHash(state.verb === 0 ? 0 : 1, mixHash(left.posCase, after.ambiguity)))
   return n
 }
 

@@ -43,8 +43,13 @@ function declinePart(part: string, kind: NameKind, gender: 'm' | 'f', later: boo
   const table = gender === 'f' ? petrovich.female : petrovich.male
   const kinds = kind === 'patronymic' ? table.middle : kind === 'surname' ? table.last : table.first
   const fixed = isUndeclined(part, gender)
-  const form = (c: Case): string => (c === 'nomn' || fixed ? part : kinds[caseNames[c]](part))
+  const form = (c: Case): string => (c === 'nomn' || fixed ? part : spellEnding(kinds[caseNames[c]](part)))
   return Object.fromEntries(cases.map(c => [c, form(c)])) as unknown as CaseForms
+}
+
+/** Russian spelling: no ы after г, к, х, ж, ш, щ, ч and no unstressed о after ж, ш, щ, ч, ц («Саши», «Сашей»). */
+function spellEnding(form: string): string {
+  return form.replace(/(?<=[гкхжшщч])ы$/u, 'и').replace(/(?<=[жшщчц])ой$/u, 'ей')
 }
 
 /** Women's names on a consonant («Флоренс») and names on о, е, и, у, ю, э («Хью») do not change. */
@@ -63,7 +68,11 @@ const grammemeOf: { readonly [K in NameKind]: string } = {
 function declineByDictionary(part: string, kind: NameKind, gender: 'm' | 'f', later: boolean): CaseForms | undefined {
   const wanted = gender === 'f' ? 'femn' : 'masc'
   const fits = (parse: Parse): boolean =>
-    parse.case === 'nomn' && parse.number === 'sing' && parse.gender === wanted && parse.known
+    parse.case === 'nomn' &&
+    parse.number === 'sing' &&
+    (parse.gender === wanted || parse.tag.includes('Ms-f')) &&
+    parse.known &&
+    (parse.name !== 'Patr' || kind === 'patronymic')
   const parses = parseWord(part).filter(fits)
   const parse =
     parses.find(({ tag }) => kind !== 'common' && tag.includes(grammemeOf[kind])) ??
