@@ -136,7 +136,7 @@ function speech({ samples }: CardFacts): string {
     .map(({ prompt, text }) => `> **${prompt}**${text.trimEnd().replace(/\n/gu, '  \n> ')}`)
   return `## Samples
 
-Temperature 0.8, top-k 40, top-p 0.95, the first ${samplesShown} prompts of a fixed list, not chosen; the prompt is in bold.
+Temperature 0.8, top-k 40, top-p 0.95, repetition penalty 1.1 over 64 tokens (the sampler's defaults); the first ${samplesShown} prompts of a fixed list, not chosen; the prompt is in bold.
 
 ${shown.join('\n\n')}`
 }

@@ -75,7 +75,15 @@ async function readCheckpoint(run: string, tokenizer: Tokenizer): Promise<Model>
   const { bos, eos } = tokenizer.special
   return {
     ...model,
-    generation: { bos_token_id: bos, eos_token_id: eos, do_sample: true, temperature: 0.8, top_k: 40, top_p: 0.95 },
+    generation: {
+      bos_token_id: bos,
+      eos_token_id: eos,
+      do_sample: true,
+      temperature: 0.8,
+      top_k: 40,
+      top_p: 0.95,
+      repetition_penalty: 1.1,
+    },
   }
 }
 
