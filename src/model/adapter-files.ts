@@ -1,4 +1,4 @@
-// An adapter in PEFT's own files (adapter_config.json, adapter_model.safetensors) and back.
+// An adapter in PEFT's own files (adapter_config.json, adapter_model.safetensors) and back; bottlenecks in those of `adapters`.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
@@ -9,11 +9,14 @@ import { AdapterConfigReader } from './adapter-config-reader.js'
 import { adapterKinds, kindOf } from './adapter-kinds.js'
 import { readRows } from './adapter-targets.js'
 import { architectures } from './architectures.js'
+import { bottleneckName } from './bottleneck.js'
 import type { ConfigJson } from './config.js'
 import type { Model } from './weights.js'
 
 const configFile = 'adapter_config.json'
 const weightsFile = 'adapter_model.safetensors'
+/** Weights of the `adapters` library. */
+const bottleneckFile = 'adapter.safetensors'
 /** What PEFT does not keep and training goes on with: the network behind virtual tokens. */
 const encoderFile = 'prompt_encoder.safetensors'
 
@@ -26,10 +29,10 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
   const path = join(folder, configFile)
   const raw = (await readJson(path)) as ConfigJson
   const kind = Object.values(adapterKinds).find(({ peftType }) => peftType === raw.peft_type)
-  const json = new AdapterConfigReader(raw, path)
-  if (kind === undefined) throw json.unsupported('peft_type')
+  const json = new AdapterConfigReader(kind && !kind.peftType ? (raw.config as ConfigJson) : raw, path)
+  if (kind === undefined || (!kind.peftType && raw.config === undefined)) throw json.unsupported('peft_type')
   const { config } = model
-  const weights = await readWeights(folder)
+  const weights = kind.peftType ? await readWeights(folder) : await readBottleneck(folder, String(raw.name))
   const method = kind.fromJson(json, config, new Set(weights.keys()))
   const rows = readRows(json, config)
   json.checkRest()
@@ -51,6 +54,11 @@ export async function saveAdapter(
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
   const { peftType, toJson, stored } = kindOf(adapter.method)
+  if (peftType === undefined) {
+    await writeSafetensors(join(folder, bottleneckFile), adapter.weights)
+    const text = JSON.stringify(toJson(adapter), undefined, 2) + '\n'
+    return writeFileAtomic(join(folder, configFile), text.replace('"scaling": 1,', '"scaling": 1.0,')) // a Python float
+  }
   const kept = stored?.(adapter)
   await writeSafetensors(join(folder, weightsFile), kept ?? withTiedHead(adapter))
   if (kept) await writeSafetensors(join(folder, encoderFile), adapter.weights)
@@ -72,18 +80,33 @@ function withTiedHead({ config, weights }: Adapter): Adapter['weights'] {
   return config.tied && table ? new Map([...weights, [adapterNames.saved(`${head}.weight`), table]]) : weights
 }
 
+/** The library puts the name of the adapter into those of its tensors; ours is always the same. */
+async function readBottleneck(folder: string, name: string): Promise<Adapter['weights']> {
+  const path = join(folder, bottleneckFile)
+  const pickle = join(folder, 'pytorch_adapter.bin')
+  if (!(await exists(path)) && (await exists(pickle))) throw pickleWeights(pickle, bottleneckFix)
+  const renamed = (tensor: string): string => tensor.replace(`.adapters.${name}.`, `.adapters.${bottleneckName}.`)
+  return new Map([...(await readSafetensors(path))].map(([tensor, values]) => [renamed(tensor), values]))
+}
+
 async function readWeights(folder: string): Promise<Adapter['weights']> {
   const encoder = join(folder, encoderFile)
   if (await exists(encoder)) return readSafetensors(encoder)
   const path = join(folder, weightsFile)
   const pickle = join(folder, 'adapter_model.bin')
   if ((await exists(path)) || !(await exists(pickle))) return readSafetensors(path)
-  throw new AppError('pickle-weights', {
-    where: pickle,
+  throw pickleWeights(
+    pickle,
+    'PeftModel.from_pretrained(base, folder).save_pretrained(folder, safe_serialization=True)',
+  )
+}
+
+const bottleneckFix = 'model.save_adapter(folder, name, use_safetensors=True)'
+
+function pickleWeights(path: string, call: string): AppError {
+  return new AppError('pickle-weights', {
+    where: path,
     what: { en: 'the adapter is a Python pickle', ru: 'адаптер записан как pickle языка Python' },
-    fix: {
-      en: 'Convert it in Python once: PeftModel.from_pretrained(base, folder).save_pretrained(folder, safe_serialization=True)',
-      ru: 'Один раз преобразуйте в Python: PeftModel.from_pretrained(base, folder).save_pretrained(folder, safe_serialization=True)',
-    },
+    fix: { en: `Convert it in Python once: ${call}`, ru: `Один раз преобразуйте в Python: ${call}` },
   })
 }

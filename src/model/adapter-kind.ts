@@ -55,14 +55,16 @@ export interface GraphChanges {
   readonly virtual?: Node
   /** Keys and values that stand before those of every example. */
   readonly prefix?: Prefix
+  /** Stands for what a branch adds to the stream [N, C]; `module` is its last product. */
+  readonly branch?: (result: Node, stream: Node, module: string) => Node
   /** Stands for the attention of every layer. */
   readonly attend?: (inner: Attend) => Attend
 }
 
 /** A method: one row of `adapterKinds`. */
 export interface AdapterKind<M extends AdapterMethod> {
-  /** `peft_type` of adapter_config.json. */
-  readonly peftType: string
+  /** `peft_type` of adapter_config.json; undefined where the file is that of the `adapters` library. */
+  readonly peftType: string | undefined
   /** @throws AppError `bad-setting`, `unsupported-adapter` for a model that the method cannot change */
   check(config: ModelConfig, method: M): void
   /** @throws AppError `unknown-target` */

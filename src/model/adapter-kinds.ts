@@ -1,6 +1,7 @@
 // The methods of adapting a model, one row each.
 import type { AdapterKind } from './adapter-kind.js'
 import { adaptionPrompt } from './adaption-prompt.js'
+import { bottleneck } from './bottleneck.js'
 import { ia3 } from './ia3.js'
 import { lora } from './lora.js'
 import type { AdapterMethod } from './method.js'
@@ -17,6 +18,7 @@ export const adapterKinds: { readonly [Kind in AdapterMethod['kind']]: AdapterKi
   'p-tuning': pTuning,
   prefix,
   'adaption-prompt': adaptionPrompt,
+  bottleneck,
 }
 
 /** The row of a method; what it takes is that method by construction of the table. */

@@ -8,7 +8,8 @@ import { linearModules, weightSpecs } from './weight-specs.js'
 export type Method = FullMethod | AdapterMethod
 
 /** Methods that leave the model as it is and train something beside it; `adapterKinds` has a row for each. */
-export type AdapterMethod = LoraMethod | Ia3Method | PromptMethod | PTuningMethod | PrefixMethod | AdaptionMethod
+export type AdapterMethod =
+  LoraMethod | Ia3Method | PromptMethod | PTuningMethod | PrefixMethod | AdaptionMethod | BottleneckMethod
 
 /** Every tensor is trained but those whose name a pattern names; `*` stands for anything: `model.embed_tokens.*`. */
 export interface FullMethod {
@@ -81,6 +82,16 @@ export interface AdaptionMethod {
   readonly tokens: number
   /** Number of layers, counted from the last. */
   readonly layers: number
+}
+
+/** Small networks behind attention and MLP (Houlsby), or behind the MLP alone (Pfeiffer). */
+export interface BottleneckMethod {
+  readonly kind: 'bottleneck'
+  readonly style: 'houlsby' | 'pfeiffer'
+  /** Width of the stream divided by the width inside; default 16. */
+  readonly reduction?: number
+  /** Default swish for Houlsby, relu for Pfeiffer. */
+  readonly activation?: 'relu' | 'swish' | 'gelu'
 }
 
 /** Modules by name or by the end of it (`q_proj`), or all products of the blocks. */

@@ -10,7 +10,7 @@ import type { Parts } from './decoder-graph.js'
 import type { Model } from './weights.js'
 
 /** Parts whose weights are graph inputs, and what stands in each of them. */
-export interface BoundParts extends Parts, Omit<GraphChanges, 'linear'> {
+export interface BoundParts extends Parts, Omit<GraphChanges, 'linear' | 'branch'> {
   /** The input of a tensor by the name of model or adapter, made on first use. */
   input(name: string): Node
   /** Arrays of all inputs used so far. */

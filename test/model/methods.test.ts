@@ -30,6 +30,8 @@ const methods: Readonly<Record<string, AdapterMethod>> = {
   'p-tuning': { kind: 'p-tuning', tokens: 3, hidden: 7 },
   prefix: { kind: 'prefix', tokens: 3 },
   'prefix, projected': { kind: 'prefix', tokens: 3, projection: 7 },
+  houlsby: { kind: 'bottleneck', style: 'houlsby', reduction: 4 },
+  pfeiffer: { kind: 'bottleneck', style: 'pfeiffer', reduction: 2, activation: 'gelu' },
   'adaption prompt': { kind: 'adaption-prompt', tokens: 3, layers: 1 },
 }
 const families: Readonly<Record<string, string>> = {
@@ -151,14 +153,15 @@ test('dropout leaves out its share of the numbers and grows the rest', () => {
   }
 })
 
-test.each(cases.filter(([name]) => !['prompt', 'p-tuning', 'prefix', 'prefix, projected'].includes(name)))(
-  '%s on %s: one that has learned nothing is the base',
-  async (name, family) => {
-    const model = tinyModel(family)
-    const fresh = await logitsOf(model, createAdapter(model, methods[name], 1))
-    expect(relativeDifference(await logitsOf(model), fresh)).toBeLessThan(2e-6)
-  },
-)
+test.each(
+  cases.filter(
+    ([name]) => !['prompt', 'p-tuning', 'prefix', 'prefix, projected', 'houlsby', 'pfeiffer'].includes(name),
+  ),
+)('%s on %s: one that has learned nothing is the base', async (name, family) => {
+  const model = tinyModel(family)
+  const fresh = await logitsOf(model, createAdapter(model, methods[name], 1))
+  expect(relativeDifference(await logitsOf(model), fresh)).toBeLessThan(2e-6)
+})
 
 test.each(cases.filter(([name, family]) => canMerge(createAdapter(tinyModel(family), methods[name], 1))))(
   '%s on %s: merged it computes the same, and unmerged the base is back',
@@ -183,6 +186,7 @@ test('settings and mergers that cannot be are refused with what to do', () => {
     create({ kind: 'prefix', tokens: 2, projection: 0 }),
     create({ kind: 'ia3', targets: ['q_proj'], feedforward: ['down_proj'] }),
     create({ kind: 'adaption-prompt', tokens: 2, layers: 3 }),
+    create({ kind: 'bottleneck', style: 'houlsby', reduction: 17 }),
     create({ ...lora, dropout: 1 }),
     create({ ...lora, rankPattern: { q_proj: 0 } }),
     create({ ...lora, layers: [2] }),
@@ -202,42 +206,47 @@ test('settings and mergers that cannot be are refused with what to do', () => {
       [
         "bad-setting",
         "prompt, key tokens: expected a positive whole number, received 0. Correct the value.",
-        "prompt, key tokens: нужно положительное целое число, получено 0. Исправьте значение.",
+        "prompt, key tokens: нужно: положительное целое число; получено: 0. Исправьте значение.",
       ],
       [
         "bad-setting",
         "prompt, key start: expected token ids below 29, received 29. Correct the value.",
-        "prompt, key start: нужно номера токенов до 29, получено 29. Исправьте значение.",
+        "prompt, key start: нужно: номера токенов до 29; получено: 29. Исправьте значение.",
       ],
       [
         "bad-setting",
         "prefix, key projection: expected a positive whole number, received 0. Correct the value.",
-        "prefix, key projection: нужно положительное целое число, получено 0. Исправьте значение.",
+        "prefix, key projection: нужно: положительное целое число; получено: 0. Исправьте значение.",
       ],
       [
         "bad-setting",
         "ia3, key feedforward: expected names of targets, received down_proj. Correct the value.",
-        "ia3, key feedforward: нужно имена целей, получено down_proj. Исправьте значение.",
+        "ia3, key feedforward: нужно: имена целей; получено: down_proj. Исправьте значение.",
       ],
       [
         "bad-setting",
         "adaption-prompt, key layers: expected up to 2, received 3. Correct the value.",
-        "adaption-prompt, key layers: нужно не больше 2, получено 3. Исправьте значение.",
+        "adaption-prompt, key layers: нужно: не больше 2; получено: 3. Исправьте значение.",
+      ],
+      [
+        "bad-setting",
+        "bottleneck, key reduction: expected up to 16, received 17. Correct the value.",
+        "bottleneck, key reduction: нужно: не больше 16; получено: 17. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key dropout: expected a share from 0 up to 1, received 1. Correct the value.",
-        "lora, key dropout: нужно доля от 0 до 1, получено 1. Исправьте значение.",
+        "lora, key dropout: нужно: доля от 0 до 1; получено: 1. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key rank: expected a positive whole number, received 0. Correct the value.",
-        "lora, key rank: нужно положительное целое число, получено 0. Исправьте значение.",
+        "lora, key rank: нужно: положительное целое число; получено: 0. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key layers: expected numbers of blocks from 0 to 1, received 2. Correct the value.",
-        "lora, key layers: нужно номера блоков от 0 до 1, получено 2. Исправьте значение.",
+        "lora, key layers: нужно: номера блоков от 0 до 1; получено: 2. Исправьте значение.",
       ],
       [
         "unsupported-adapter",
@@ -257,5 +266,7 @@ test('learned positions must hold the tokens and what stands before them', async
   const model = tinyModel('gpt2')
   const adapter = createAdapter(model, { kind: 'prompt', tokens: 3 }, 1)
   const options = { runtime, adapter, batch: 1, length: 598 }
-  await expect(createTrainingStep(model, adapter.method, options)).rejects.toThrowErrorMatchingInlineSnapshot(`[AppError: blocks of 598 tokens and 3 before them, the model has 600 positions. Choose a length up to 597.]`)
+  await expect(createTrainingStep(model, adapter.method, options)).rejects.toThrowErrorMatchingInlineSnapshot(
+    `[AppError: blocks of 598 tokens and 3 before them, the model has 600 positions. Choose a length up to 597.]`,
+  )
 })

@@ -1,5 +1,6 @@
 // Gradients under PyTorch's names to gradients under the names of the checkpoint; the two differ for some families.
 import type { FloatValues } from '../../src/formats/safetensors.js'
+import { bottleneckName } from '../../src/model/bottleneck.js'
 
 /** Gradients by the name that the parameter has in the model's file. */
 export function fileGradients(tensors: ReadonlyMap<string, FloatValues>): Map<string, Float32Array> {
@@ -13,6 +14,7 @@ function ownName(name: string): string {
     .slice('grad.'.length)
     .replace(/(?:\.modules_to_save)?\.default(?=\.|$)/, '')
     .replace(/(?<=\.lora_magnitude_vector)\.weight$/, '')
+    .replace(/(?<=_adapters\.adapters\.)[^.]+/, bottleneckName)
 }
 
 /** transformers 5 calls GPT-NeoX's head as everyone's, and keeps Mixtral's experts in one tensor per block. */
