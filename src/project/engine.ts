@@ -44,14 +44,14 @@ function origin(name: string): Text {
   }[from]
 }
 
-export interface EngineChoice {
+interface EngineChoice {
   /** A name of `dvoynik engine list`, or `auto`: openvino where its libraries are. Default `onnxruntime-cpu`. */
   readonly name?: string
   /** Default `f32`. */
   readonly precision?: Precision
 }
 
-export interface ChosenEngine {
+interface ChosenEngine {
   readonly runtime: Runtime
   /** One line: engine, precision and why. */
   readonly reason: Text

@@ -13,7 +13,7 @@ import { cacheFolder } from './folders.js'
 import type { CompileOptions, Precision, Program, Runtime } from './runtime.js'
 import { checkOnOpenvino, type Verdict } from './self-check.js'
 
-export interface CheckedOptions {
+interface CheckedOptions {
   readonly candidate: Runtime
   readonly reference: Runtime
   readonly precision: Precision

@@ -6,7 +6,7 @@ import { get as getHttps } from 'node:https'
 import { rootCertificates } from 'node:tls'
 import { AppError, asError } from '../base/errors.js'
 
-export interface UrlOptions {
+interface UrlOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** Path of a file with certificates to trust besides the usual ones. */
   readonly certificates?: string
@@ -14,7 +14,7 @@ export interface UrlOptions {
 }
 
 /** An open answer; `url` is where redirects led. */
-export interface UrlResponse {
+interface UrlResponse {
   readonly url: URL
   readonly message: IncomingMessage
 }

@@ -40,7 +40,7 @@ const wheels: Readonly<Record<string, Wheel>> = {
   },
 }
 
-export interface InstallOptions extends WorkOptions {
+interface InstallOptions extends WorkOptions {
   /** A wheel that was downloaded by hand. */
   readonly from?: string
   /** Default: the pinned wheel of this platform. */

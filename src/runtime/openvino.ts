@@ -13,7 +13,7 @@ import { watchSharedArrays } from './shared-arrays.js'
 type Tensors = Readonly<Record<string, HostTensor>>
 
 /** OpenVINO, which also runs a model that is written already. */
-export interface OpenvinoRuntime extends Runtime {
+interface OpenvinoRuntime extends Runtime {
   /** @throws AppError `runtime-compile` */
   compileWritten(written: WrittenGraph, options?: CompileOptions): Program
 }

@@ -10,7 +10,7 @@ import { openUrl, readText, shownUrl } from './http.js'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Where pip would look, in its order. */
-export interface PipSettings {
+interface PipSettings {
   readonly indexes: readonly string[]
   /** Folders or pages with files. */
   readonly findLinks: readonly string[]
@@ -70,7 +70,7 @@ async function readConfig(path: string): Promise<ReadonlyMap<string, string>> {
 }
 
 /** A file on this machine or one to download. */
-export type Located = { readonly path: string } | { readonly url: URL }
+type Located = { readonly path: string } | { readonly url: URL }
 
 /**
  * Looks for one file of a project, first in folders of `find-links`, then at each index.

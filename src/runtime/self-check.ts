@@ -29,12 +29,12 @@ export interface Verdict {
  * Largest root-mean-square error of an output, relative to its own root mean square. Measured over the parity cases
  * (relative to the largest element): f32 4e-6, bf16 9e-2.
  */
-export const thresholds: { readonly [P in Precision]: number } = { f32: 1e-3, bf16: 0.15 }
+const thresholds: { readonly [P in Precision]: number } = { f32: 1e-3, bf16: 0.15 }
 
 /** Outputs that are nothing beside the others (a gradient that is zero in theory) are measured against these. */
 const noiseFloor = 1e-3
 
-export interface CheckOptions extends CompileOptions {
+interface CheckOptions extends CompileOptions {
   readonly precision: Precision
   readonly reference: Runtime
 }
