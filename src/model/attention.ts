@@ -70,7 +70,7 @@ export function blockAttention(config: ModelConfig, tokens: BlockTokens): Attend
  * What a score between positions of one block gets: 0 where the query sees the key.
  * @returns [B, 1, T, T]
  */
-export function segmentMask({ segments, positions, shared = 0 }: BlockTokens, window: number | null = null): Node {
+function segmentMask({ segments, positions, shared = 0 }: BlockTokens, window: number | null = null): Node {
   const [batch, length] = segments.shape
   const order = int64s(Array.from({ length }, (_, i) => i))
   const asKeys = (x: Node): Node => reshape(x, [x.shape.length === 1 ? 1 : batch, 1, 1, length])

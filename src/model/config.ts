@@ -71,7 +71,7 @@ export interface ModelConfig {
 }
 
 /** Learned rows; rotation of queries and keys; or a penalty of each score that grows with the distance of the key. */
-export type Positions = { readonly kind: 'learned' } | RotaryPositions | AlibiPositions
+type Positions = { readonly kind: 'learned' } | RotaryPositions | AlibiPositions
 
 /** Pair i of a head turns by `position * frequencies[i]` radians; what the pairs do not cover stays. */
 export interface RotaryPositions {
