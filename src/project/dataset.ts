@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists } from '../base/files.js'
 import { nearestName } from '../base/nearest.js'
-import type { Drop, StageReport } from '../base/report.js'
+import { checkReport, type Drop, type Staged, type StageReport } from '../base/report.js'
 import { buildDictionary, formatDictionary, parseDictionary, type PronounDictionary } from '../characters/dictionary.js'
 import { createPeopleLookup } from '../characters/lookup.js'
 import type { Person, Register, RewriteMode } from '../characters/person.js'
@@ -53,14 +53,33 @@ export const datasetStage: Stage = {
         createRewriter: mode => createRewriter({ register, mode, dictionary: chooseDictionary(dictionaries, mode) }),
         options: project.plan.dataset,
       })
-      examples.push(...built.output)
-      drops.push(...scenes.drops, ...built.drops)
-      reports.push(scenes.report, built.report)
+      const fresh = dropRepeated(built, examples)
+      examples.push(...fresh.output)
+      drops.push(...scenes.drops, ...fresh.drops)
+      reports.push(scenes.report, fresh.report)
     }
     await writeDataset(join(project.folder, paths.dataset), { examples, drops, register, reports })
     onProgress?.({ stage: 'dataset', done: documents.length, total: documents.length, unit: 'books' })
     return reports
   },
+}
+
+/** Two books of one text give the same examples; the later ones are duplicates. */
+function dropRepeated(built: Staged<Example[]>, before: readonly Example[]): Staged<Example[]> {
+  const known = new Set(before.map(example => example.id))
+  const repeated = built.output.filter(example => known.has(example.id))
+  if (repeated.length === 0) return built
+  const drops = repeated.map((example): Drop => {
+    const text = example.turns.map(turn => turn.text).join('\n')
+    return { stage: built.report.stage, reason: 'duplicate', text, where: example.source.file }
+  })
+  const { dropped, kept } = built.report
+  const report = checkReport({
+    ...built.report,
+    kept: kept - repeated.length,
+    dropped: { ...dropped, duplicate: (dropped.duplicate ?? 0) + repeated.length },
+  })
+  return { output: built.output.filter(example => !known.has(example.id)), drops: [...built.drops, ...drops], report }
 }
 
 interface Cast {

@@ -35,16 +35,68 @@ const tokenizer = z.strictObject({
   add: z.array(z.string().min(1)).default(['<char>']),
 })
 
+const rate = z.number().min(0).lt(1)
+const decayOfWeights = z.number().min(0)
+const adamSettings = { beta1: rate.optional(), beta2: rate.optional(), epsilon: z.number().min(0).optional() }
+
+/** Every optimizer with the settings it alone knows; what is left out takes the optimizer's own default. */
+const optimizer = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('adamw'), ...adamSettings, weightDecay: decayOfWeights.default(0.03) }),
+  z.strictObject({ kind: z.literal('adamw-8bit'), ...adamSettings, weightDecay: decayOfWeights.default(0.03) }),
+  z.strictObject({
+    kind: z.literal('lion'),
+    beta1: rate.optional(),
+    beta2: rate.optional(),
+    weightDecay: decayOfWeights.default(0.03),
+  }),
+  z.strictObject({
+    kind: z.literal('adafactor'),
+    beta2Decay: z.number().max(0).optional(),
+    epsilon: z.number().positive().optional(),
+    minimumScale: z.number().min(0).optional(),
+    clipThreshold: z.number().min(1).optional(),
+    weightDecay: decayOfWeights.default(0),
+  }),
+  z.strictObject({
+    kind: z.literal('sgd'),
+    momentum: rate.optional(),
+    nesterov: z.boolean().optional(),
+    weightDecay: decayOfWeights.default(0),
+  }),
+  z.strictObject({
+    kind: z.literal('muon'),
+    ...adamSettings,
+    momentum: rate.optional(),
+    weightDecay: decayOfWeights.default(0.03),
+  }),
+])
+
+const schedules = [
+  'constant',
+  'constant-with-warmup',
+  'linear',
+  'cosine',
+  'cosine-with-restarts',
+  'inverse-square-root',
+  'warmup-stable-decay',
+] as const
+
 const train = z.strictObject({
   /** `pocket-ru` or a folder with config.json and model.safetensors. */
   base: z.string().default('pocket-ru'),
   method: z.discriminatedUnion('kind', [lora, full]).default(lora.parse({ kind: 'lora' })),
-  optimizer: z.enum(['adamw', 'sgd']).default('adamw'),
+  optimizer: optimizer.default(optimizer.parse({ kind: 'adamw' })),
   learningRate: z.number().positive().default(2e-3),
-  weightDecay: z.number().min(0).default(0.03),
-  schedule: z.enum(['constant', 'constant-with-warmup', 'linear', 'cosine']).default('cosine'),
+  schedule: z.enum(schedules).default('cosine'),
   /** Share of the steps spent warming up. */
   warmup: z.number().min(0).max(1).default(0.03),
+  /** Share of the learning rate that cosine and warmup-stable-decay end with. */
+  minimum: z.number().min(0).max(1).optional(),
+  /** Falls of cosine-with-restarts. */
+  cycles: z.int().min(1).optional(),
+  /** Share of the steps that warmup-stable-decay decays in, and how. */
+  decay: z.number().min(0).max(1).optional(),
+  decayShape: z.enum(['linear', 'cosine', 'one-minus-root']).optional(),
   epochs: z.number().positive().default(3),
   /** Fixed number of optimizer steps; wins over `epochs`. */
   steps: z.int().min(1).optional(),
@@ -55,15 +107,30 @@ const train = z.strictObject({
   saveEvery: z.int().min(1).default(500),
   saveTotalLimit: z.int().min(1).default(2),
   evaluateEvery: z.int().min(1).default(50),
+  /** TensorBoard event files beside events.jsonl. */
+  tensorBoard: z.boolean().default(false),
   seed: z.int().default(20261122),
 })
 
 const chat = z.strictObject({
   temperature: z.number().min(0).default(0.8),
   topK: z.int().min(0).default(40),
-  topP: z.number().min(0).max(1).default(0.95),
+  topP: z.number().positive().max(1).default(0.95),
   minP: z.number().min(0).max(1).default(0),
+  typicalP: z.number().positive().max(1).optional(),
   repetitionPenalty: z.number().min(1).default(1.1),
+  /** Last tokens that the penalties look at; -1 is all of them. */
+  repetitionRange: z.int().min(-1).optional(),
+  presencePenalty: z.number().optional(),
+  frequencyPenalty: z.number().optional(),
+  dryMultiplier: z.number().min(0).optional(),
+  dryBase: z.number().min(1).optional(),
+  dryAllowedLength: z.int().min(0).optional(),
+  dryRange: z.int().min(-1).optional(),
+  xtcProbability: z.number().min(0).max(1).optional(),
+  xtcThreshold: z.number().min(0).max(1).optional(),
+  mirostatTau: z.number().min(0).optional(),
+  mirostatEta: z.number().positive().optional(),
   maxTokens: z.int().min(1).default(80),
   seed: z.int().default(1),
 })

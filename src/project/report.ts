@@ -172,7 +172,7 @@ function startParameters(events: readonly RunEvent[]): number {
 function describeMethod({ plan: { train } }: Project): string {
   const { method, base, learningRate, schedule, batch, length } = train
   const name = method.kind === 'lora' ? `LoRA r=${method.rank}, alpha=${method.alpha}` : 'full'
-  return `${base} · ${name} · ${train.optimizer} ${learningRate} ${schedule} · ${batch} × ${length}`
+  return `${base} · ${name} · ${train.optimizer.kind} ${learningRate} ${schedule} · ${batch} × ${length}`
 }
 
 function median(values: readonly number[]): number {

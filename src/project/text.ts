@@ -22,15 +22,16 @@ export const textStage: Stage = {
     const reports: StageReport[] = []
     await writeFolderAtomic(join(project.folder, paths.text), async folder => {
       for (const { file, encoding } of sources) {
+        const path = join(project.folder, paths.sources, file)
         throwIfStopped(options, 'text')
-        const read = await readDocument(join(project.folder, paths.sources, file), {
+        const read = await readDocument(path, {
           encoding,
           onProgress: options.onProgress,
         })
         const clean = cleanDocument(read.output)
         reports.push(read.report, clean.report)
-        await writeAndSync(join(folder, `${file}.json`), JSON.stringify(clean.output))
-        await writeAndSync(join(folder, `${file}.drops.jsonl`), toLines([...read.drops, ...clean.drops]))
+        await writeAndSync(join(folder, `${file}.json`), JSON.stringify({ ...clean.output, file }))
+        await writeAndSync(join(folder, `${file}.drops.jsonl`), toLines([...read.drops, ...clean.drops], path, file))
       }
     })
     return reports
@@ -45,8 +46,9 @@ export async function readCleaned(project: Project): Promise<Document[]> {
 
 const documentShape = z.custom<Document>(value => Array.isArray((value as Document | undefined)?.blocks))
 
-function toLines(drops: readonly Drop[]): string {
-  return drops.map(drop => JSON.stringify(drop) + '\n').join('')
+/** Provenance names the book, not where the project happens to lie on this machine. */
+function toLines(drops: readonly Drop[], path: string, file: string): string {
+  return drops.map(drop => JSON.stringify({ ...drop, where: drop.where.replace(path, file) }) + '\n').join('')
 }
 
 function noSources(folder: string): AppError {

@@ -177,8 +177,8 @@ async function runLoop(
   { step, runtime, source, heldOut }: Workshop,
   { onProgress, signal, onWarning, onNotice }: TrainProjectOptions,
 ): Promise<{ trained: TrainResult; batches: number }> {
-  const { optimizer: kind, weightDecay, ...settings } = project.plan.train
-  const optimizer = await createOptimizer({ kind, weightDecay }, step.parameters, runtime)
+  const { optimizer: chosen, tensorBoard, ...settings } = project.plan.train
+  const optimizer = await createOptimizer(chosen, step.parameters, runtime)
   const identity = {
     method: canonicalJson(settings.method),
     start: sha256(await fingerprintModel(join(project.folder, paths.start))),
@@ -192,6 +192,7 @@ async function runLoop(
       source,
       heldOut,
       settings,
+      tensorBoard,
       folder,
       identity,
       hooks,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
 import { isEdited, writeEditable, writeEdited } from '../../src/project/editable.js'
+import { buildDataset } from '../../src/project/dataset.js'
 import { stageState, writeManifest } from '../../src/project/manifest.js'
 import { planJsonSchema, readPlan } from '../../src/project/plan.js'
 import { addSource, changePlan, initProject, openProject, type Project } from '../../src/project/project.js'
@@ -173,5 +174,21 @@ describe('options of a plan', () => {
   it('are changed in the file too', async () => {
     const project = await changePlan(await newProject(), { focus: 'Вера' })
     expect((await openProject(project.folder)).plan.focus).toBe('Вера')
+  })
+})
+
+describe('two books of one text', () => {
+  it('give their examples once, and the second ones are dropped as duplicates', async () => {
+    const place = folder()
+    const lines = Array.from({ length: 12 }, (_, i) => `— Это день ${i}, — сказала Вера. — Вера идёт домой.`)
+    const [one, two] = ['one.txt', 'two.txt'].map(name => join(place, name))
+    for (const path of [one, two]) writeFileSync(path, lines.join('\n') + '\n')
+    let project = await newProject()
+    for (const path of [one, two]) project = (await addSource(project, path)).project
+    project = await changePlan(project, { focus: 'Вера' })
+    const outcomes = await buildDataset(project)
+    const [first, second] = outcomes.at(-1)!.reports.filter(report => report.stage === 'examples')
+    expect(first.kept).toBeGreaterThan(0)
+    expect([second.kept, second.dropped.duplicate]).toEqual([0, first.kept])
   })
 })
