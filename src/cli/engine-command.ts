@@ -1,9 +1,7 @@
 // Commands about native runtimes: which of them this machine has, and how one is added.
 import { resolve } from 'node:path'
-import type { Lang } from '../base/errors.js'
-import { AppError } from '../base/errors.js'
-import { listEngines, type EngineStatus } from '../project/engine.js'
-import { installOpenvino } from '../runtime/openvino-install.js'
+import { AppError, type Lang } from '../base/errors.js'
+import type { EngineStatus } from '../project/engine.js'
 import type { Call, CommandSpec } from './command.js'
 
 const listCommand: CommandSpec = {
@@ -11,6 +9,7 @@ const listCommand: CommandSpec = {
   summary: { en: 'List the engines and whether they start here', ru: 'Показать движки и запускаются ли они здесь' },
   options: [],
   async run({ output }: Call) {
+    const { listEngines } = await import('../project/engine.js')
     const engines = await listEngines()
     const lines = (lang: Lang): string => engines.map(engine => engineLine(engine, lang)).join('\n')
     output.result({ en: lines('en'), ru: lines('ru') }, engines)
@@ -37,6 +36,7 @@ const installCommand: CommandSpec = {
   async run({ args: [name], options, output, onProgress, signal }: Call) {
     if (name !== 'openvino') throw notInstallable(name)
     const from = typeof options.from === 'string' ? resolve(options.from) : undefined
+    const { installOpenvino } = await import('../runtime/openvino-install.js')
     const folder = await installOpenvino({ from, onProgress, signal })
     output.result(
       { en: `OpenVINO is installed in ${folder}`, ru: `OpenVINO установлен в ${folder}` },
