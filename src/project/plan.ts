@@ -4,15 +4,7 @@ import { z } from 'zod'
 import { AppError } from '../base/errors.js'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
 import { parseSettings } from '../base/settings.js'
-
-const lora = z.strictObject({
-  kind: z.literal('lora'),
-  rank: z.int().min(1).max(512).default(16),
-  alpha: z.number().positive().default(32),
-  rankStabilized: z.boolean().default(false),
-  targets: z.union([z.literal('all-linear'), z.array(z.string()).min(1)]).default('all-linear'),
-})
-const full = z.strictObject({ kind: z.literal('full'), freeze: z.array(z.string()).default([]) })
+import { defaultMethod, methodSettings } from './method-settings.js'
 
 /** One source file inside the project's `sources/` folder. */
 const source = z.strictObject({ file: z.string().min(1), encoding: z.string().optional() })
@@ -84,7 +76,7 @@ const schedules = [
 const train = z.strictObject({
   /** `pocket-ru` or a folder with config.json and model.safetensors. */
   base: z.string().default('pocket-ru'),
-  method: z.discriminatedUnion('kind', [lora, full]).default(lora.parse({ kind: 'lora' })),
+  method: methodSettings.default(defaultMethod),
   optimizer: optimizer.default(optimizer.parse({ kind: 'adamw' })),
   learningRate: z.number().positive().default(2e-3),
   schedule: z.enum(schedules).default('cosine'),

@@ -13,6 +13,7 @@ import { maskPreview } from '../train/batches.js'
 import { readRunLog, type EvaluationEvent, type RunEvent, type StepEvent } from '../train/run-log.js'
 import { createRuntime } from '../runtime/registry.js'
 import { readManifest } from './manifest.js'
+import { describeMethod } from './method-settings.js'
 import { readPeople } from './people.js'
 import { paths, type Project } from './project.js'
 import { readCleaned } from './text.js'
@@ -152,7 +153,7 @@ async function describeTraining(project: Project, run: string): Promise<JourneyR
   const runtime = await createRuntime()
   const { model } = await loadTrained(project, run)
   return {
-    method: describeMethod(project),
+    method: describeRun(project),
     curve: steps.map(({ step, lossNats }) => ({ step, loss: lossNats })),
     heldOut: evaluations.flatMap(({ step, bitsPerByte }) => (bitsPerByte === undefined ? [] : [{ step, bitsPerByte }])),
     parameters: [...model.weights.values()].reduce((sum, tensor) => sum + tensor.data.length, 0),
@@ -169,10 +170,9 @@ function startParameters(events: readonly RunEvent[]): number {
   return start?.event === 'start' ? start.parameters : 0
 }
 
-function describeMethod({ plan: { train } }: Project): string {
-  const { method, base, learningRate, schedule, batch, length } = train
-  const name = method.kind === 'lora' ? `LoRA r=${method.rank}, alpha=${method.alpha}` : 'full'
-  return `${base} · ${name} · ${train.optimizer.kind} ${learningRate} ${schedule} · ${batch} × ${length}`
+function describeRun({ plan: { train } }: Project): string {
+  const { method, base, optimizer, learningRate, schedule, batch, length } = train
+  return `${base} · ${describeMethod(method)} · ${optimizer.kind} ${learningRate} ${schedule} · ${batch} × ${length}`
 }
 
 function median(values: readonly number[]): number {

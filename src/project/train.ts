@@ -9,7 +9,6 @@ import type { Example } from '../dataset/example.js'
 import { readExamples } from '../dataset/store.js'
 import { loadAdapter, saveAdapter } from '../model/adapter-files.js'
 import type { Adapter } from '../model/adapter.js'
-import type { Method } from '../model/method.js'
 import { createTrainingStep, type ModelStep } from '../model/train-step.js'
 import { loadModel, saveModel, type Model } from '../model/weights.js'
 import { createRuntime } from '../runtime/registry.js'
@@ -20,6 +19,7 @@ import { createBatches, type BatchSource } from '../train/batches.js'
 import { trainModel, type TrainResult } from '../train/loop.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
+import { trainingMethod } from './method-settings.js'
 import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
@@ -162,13 +162,6 @@ async function openWorkshop(project: Project): Promise<Workshop> {
 
 function inSplit(examples: readonly Example[], split: Example['split']): Example[] {
   return examples.filter(example => example.split === split)
-}
-
-/** LoRA also trains the rows of the added tokens: they mean nothing yet. */
-function trainingMethod(method: Project['plan']['train']['method'], newTokenRows: readonly number[]): Method {
-  if (method.kind === 'full') return method
-  const { rank, alpha, rankStabilized, targets } = method
-  return { kind: 'lora', rank, alpha, rsLora: rankStabilized, targets, newTokenRows }
 }
 
 async function runLoop(
