@@ -143,5 +143,6 @@ function editAt(edits: readonly Edit[], row: Row): Edit | undefined {
 /** The gold pronoun, or мой where the gold case is the genitive. */
 function isRight({ text, rule }: Edit, row: Row): boolean {
   if (rule === 'genitive-attribute') return row['gold_case'] === 'Gen' && /^(?:мо|тво)/iu.test(text)
-  return text.toLowerCase().split(/[ ,]/u)[0] === row['gold_me']
+  const [word] = text.toLowerCase().split(/[ ,]/u)
+  return word.replace(/ою$/u, 'ой') === row['gold_me']
 }

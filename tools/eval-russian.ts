@@ -14,21 +14,23 @@ function measureRoundTrip(folder: string, file: string, kind: string): Section {
   const rows = readRows(folder, file)
   if (!rows) return notMeasured(`round trip, ${kind}`, file)
   const misses: Miss[] = []
-  const counts = { all: 0, exact: 0, folded: 0, lowerStart: 0, finite: 0, finiteExact: 0 }
+  const counts = { all: 0, exact: 0, folded: 0, shown: 0, lowerStart: 0, finite: 0, finiteExact: 0 }
   for (const row of rows) {
     const got = likeTarget(rewriteRow(row), row)
     const finite = Number(row['n_presfut'] ?? row['n_verb'] ?? '0') > 0
     const exact = got === row['target']
     const folded = fold(got) === fold(row['target'])
+    const shown = hideUnknowable(got) === hideUnknowable(row['target'])
     counts.all++
     if (exact) counts.exact++
     if (folded) counts.folded++
+    if (shown) counts.shown++
     if (folded || sameButStart(got, row['target'])) counts.lowerStart++
     if (finite) counts.finite++
     if (finite && exact) counts.finiteExact++
     if (!folded) misses.push({ kind, text: `${row['input']}\n   want ${row['target']}\n   got  ${got}` })
   }
-  const { all, exact, folded, lowerStart, finite, finiteExact } = counts
+  const { all, exact, folded, shown, lowerStart, finite, finiteExact } = counts
   return {
     measures: [
       { name: `round trip exact, ${kind}`, value: percent(exact, all), unit: '%', note: `${exact} of ${all}` },
@@ -43,6 +45,12 @@ function measureRoundTrip(folder: string, file: string, kind: string): Section {
         value: percent(folded, all),
         unit: '%',
         note: `${folded} of ${all}`,
+      },
+      {
+        name: `  but for what the name hides: capitals of verse lines, мною or мной, ё`,
+        value: percent(shown, all),
+        unit: '%',
+        note: `${shown} of ${all}`,
       },
       {
         name: `  letter case ignored`,
@@ -72,6 +80,12 @@ function likeTarget(got: string, row: Row): string {
 
 function fold(text: string): string {
   return text.replaceAll('ё', 'е').replaceAll('Ё', 'Е')
+}
+
+/** Where a pronoun was replaced by a name its letter case and its longer form are lost. */
+function hideUnknowable(text: string): string {
+  const pronouns = /(?<!\p{L})(?:я|меня|мне|мно[йю]|ты|тебя|тебе|тобо[йю]|мо[йяюеи]|мо(?:его|ему|им|их))(?!\p{L})/giu
+  return fold(text).replace(pronouns, word => word.toLowerCase().replace(/ою$/u, 'ой'))
 }
 
 function sameButStart(a: string, b: string): boolean {

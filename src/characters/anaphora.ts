@@ -29,6 +29,8 @@ interface Thread {
   age: number
   /** The person is the subject of the clause being read. */
   subjectHere: boolean
+  /** A thing of the same gender stands nearer than the last mention: «вынул кошелёк, но в нём …». */
+  thing: boolean
 }
 
 /** @returns pronouns by sentence; precision comes first, a doubtful one is left alone */
@@ -60,8 +62,12 @@ export function findAnaphors(
       if (anaphor) {
         own.push(anaphor)
         thread.age = 0
-        if (anaphor.use.kind === 'personal' && anaphor.use.case === 'nomn') thread.subjectHere = true
+        if (anaphor.use.kind === 'personal' && anaphor.use.case === 'nomn') {
+          thread.subjectHere = true
+          thread.thing = false
+        }
       } else if (isRival(word, thread)) thread = undefined
+      else if (isThing(word, thread)) thread.thing = true
     }
     if (own.length) found.set(sentence, own)
   }
@@ -77,7 +83,7 @@ function followName(
 ): Thread | undefined {
   if (!target) return thread && (gender === 'unknown' || gender === thread.gender) ? undefined : thread
   if (gender === 'unknown') return undefined
-  return { id, target, gender, age: 0, subjectHere: word.parse?.case === 'nomn' }
+  return { id, target, gender, age: 0, subjectHere: word.parse?.case === 'nomn', thing: false }
 }
 
 function inSpeech({ speech }: Sentence, { start }: TaggedWord): boolean {
@@ -96,6 +102,9 @@ function readAnaphor(words: readonly TaggedWord[], at: number, thread: Thread): 
   const noun = possessedNoun(words, at)
   if (/^(?:его|её|ее)$/u.test(text) && noun) return { at, target, use: { kind: 'possessive', noun } }
   if (/^(?:его|её|ее)$/u.test(text) && words[at].parse?.pos === 'ADJF') return undefined
+  // Things are put, taken and stood beside; «ему» and «ей» are said of people.
+  if (thread.thing && grammarCase !== 'datv') return undefined
+  if (thread.thing && /^н/u.test(text)) return undefined
   if (text === 'ней' && table[text].length > 1) return locative(words, at, target)
   if (text === 'им' && words[at].parse?.number === 'plur') return undefined
   return { at, target, use: { kind: 'personal', case: grammarCase } }
@@ -117,6 +126,11 @@ function possessedNoun(words: readonly TaggedWord[], at: number): NounForm | und
     if (parse?.pos !== 'ADJF' && parse?.pos !== 'PRTF') return undefined
   }
   return undefined
+}
+
+function isThing({ parse, kind }: TaggedWord, { gender }: Thread): boolean {
+  if (kind !== 'word' || parse?.pos !== 'NOUN' || parse.number !== 'sing') return false
+  return parse.animate !== true && parse.gender === (gender === 'm' ? 'masc' : 'femn')
 }
 
 /** Another animate noun of the same gender, an unknown name, or the same pronoun left alone. */

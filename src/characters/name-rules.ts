@@ -214,7 +214,8 @@ export function phraseStart(words: readonly TaggedWord[], noun: number): number 
 
 function isModifier({ parse, kind }: TaggedWord, noun: TaggedWord): boolean {
   if (kind !== 'word' || (parse?.pos !== 'ADJF' && parse?.pos !== 'PRTF') || parse.pronominal) return false
-  return parse.case === noun.parse?.case && parse.number === noun.parse?.number
+  const gender = parse.number === 'plur' || !parse.gender || parse.gender === noun.parse?.gender
+  return gender && parse.case === noun.parse?.case && parse.number === noun.parse?.number
 }
 
 /** The preposition leaves one of the form's cases. */

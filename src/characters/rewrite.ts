@@ -258,7 +258,7 @@ function editPronoun(
 ): void {
   const { words } = sentence
   const particle = /-(?:то|с|ка|де|таки)$/u.exec(words[group.to - 1].text)?.[0] ?? ''
-  const pronoun = personalPronoun(person, grammarCase) + particle
+  const pronoun = spellLikeText(personalPronoun(person, grammarCase), sentence) + particle
   const head = appositionStart(sentence, group, grammarCase)
   if (head < group.from) {
     const last = /^\p{Ll}/u.test(words[group.from].text) ? group.from : group.from - 1
@@ -323,13 +323,33 @@ function editPossessive(
   pushEdit(work, sentence, from, group.to, `${possessive} ${lowered}`, rule)
 }
 
+/** Words that always have ё where a text uses the letter at all. */
+const writtenWithoutYo = /(?<!\p{L})(?:ее|нее|еще|мое|твое|свое|чье|причем|(?:при|по|на|у|вы|подо)?идет)(?!\p{L})/iu
+
+/** The paragraph writes «еще», or the sentence a word whose every reading has ё. */
+function avoidsYo({ text, words }: Sentence): boolean {
+  if (writtenWithoutYo.test(text)) return true
+  return words.some(
+    ({ text: word, parses }) =>
+      parses.length > 0 && !/ё/iu.test(word) && parses.every(({ form, known }) => known && form.includes('ё')),
+  )
+}
+
+/** A sentence that writes «рукою» and «нею» writes «мною» too. */
+function spellLikeText(pronoun: string, { words }: Sentence): string {
+  if (!pronoun.endsWith('ой')) return pronoun
+  const long = words.some(({ text, parse }) => parse?.case === 'ablt' && /[оеё]ю$/u.test(text))
+  return long ? pronoun.replace(/й$/u, 'ю') : pronoun
+}
+
 function editVerbs(sentence: Sentence, own: PersonWords, person: PronounPerson, work: Work): void {
   if (!own.subjects.size) return
   for (const verb of verbsOfSubject(sentence.words, own)) {
     const { text, start } = sentence.words[verb]
     const reading = thirdReading(sentence.words[verb])
     if (sentence.speech.some(([from, to]) => start >= from && start < to)) continue
-    const agreed = reading && agreeVerb(text, reading, person)
+    const found = reading && agreeVerb(text, reading, person)
+    const agreed = found?.includes('ё') && avoidsYo(sentence) ? found.replaceAll('ё', 'е') : found
     if (agreed) pushEdit(work, sentence, verb, verb + 1, agreed, 'verb-agreement')
   }
 }
@@ -341,7 +361,10 @@ function editAnaphor(
   covered: Set<number>,
   work: Work,
 ): void {
-  const word = use.kind === 'possessive' ? possessivePronoun(target, use.noun) : personalPronoun(target, use.case)
+  const word =
+    use.kind === 'possessive'
+      ? possessivePronoun(target, use.noun)
+      : spellLikeText(personalPronoun(target, use.case), sentence)
   pushEdit(work, sentence, at, at + 1, matchPlace(sentence, at, word), 'anaphora')
   if (use.kind === 'possessive') return
   editPreposition(sentence, at - 1, word, work)

@@ -120,8 +120,12 @@ function decide(boundary: Boundary): { rule: string; verdict: 'join' | 'split' }
 }
 
 function readBoundary(text: string, at: number, delimiter: string): Boundary {
-  const before = text.slice(Math.max(0, at - 60), at)
-  const [, beforeLeft = '', left = ''] = /(?:([\p{L}\p{M}\d-]+)[.\s]+)?([\p{L}\p{M}\d-]+)$/u.exec(before) ?? []
+  const from = Math.max(0, at - 60)
+  const before = text.slice(from, at)
+  const leftStart = skipBack(before, before.length, isWordUnit)
+  const left = before.slice(leftStart)
+  const gap = left ? skipBack(before, leftStart, isGapUnit) : leftStart
+  const beforeLeft = gap < leftStart ? before.slice(skipBack(before, gap, isWordUnit), gap) : ''
   const after = text.slice(at + delimiter.length, at + delimiter.length + 60)
   const space = /^\s*/u.exec(after)?.[0] ?? ''
   const right = /^(?:[-–—]+\s*)?(?:[\p{L}\p{M}\d]+\.?|\S)/u.exec(after.slice(space.length))?.[0] ?? ''
@@ -130,6 +134,22 @@ function readBoundary(text: string, at: number, delimiter: string): Boundary {
     !headAbbreviations.has(beforeLeft.toLowerCase()) &&
     /(?:^|[.!?…\n])\s*$/u.test(before.slice(0, before.length - left.length))
   return { left, beforeLeft, opens, delimiter: isBreak ? '' : delimiter, right, space: isBreak ? '\n\n' : space }
+}
+
+/** Where the run of such units that ends at `end` begins. */
+function skipBack(text: string, end: number, holds: (unit: string) => boolean): number {
+  let i = end
+  while (i > 0 && holds(text[i - 1])) i--
+  return i
+}
+
+function isWordUnit(unit: string): boolean {
+  const code = unit.charCodeAt(0)
+  return (code >= 0x410 && code <= 0x451) || (code !== 32 && /[\p{L}\p{M}\d-]/u.test(unit))
+}
+
+function isGapUnit(unit: string): boolean {
+  return unit === ' ' || unit === '.' || /\s/u.test(unit)
 }
 
 function addSpan(spans: SentenceSpan[], text: string, from: number, to: number): void {

@@ -5,7 +5,6 @@ import { assetPath } from '../base/package.js'
 import {
   type FormInfo,
   advanceState,
-  mixHash,
   startState,
   writeAgreement,
   writeContext,
@@ -20,6 +19,11 @@ export const tableBits = 21
 const tableMask = (1 << tableBits) - 1
 const contextBuffer = new Int32Array(64)
 
+/** One multiplication, since this runs a hundred times a word: the upper bits of the product are the well-mixed ones. */
+function cellOf(feature: number, hash: number): number {
+  return Math.imul(feature ^ hash, 0x9e3779b1) >>> (32 - tableBits)
+}
+
 /** Cells a candidate's score is the sum of. Returns how many were written into `out`. */
 export function candidateCells(
   context: Int32Array,
@@ -30,31 +34,38 @@ export function candidateCells(
   out: Int32Array,
 ): number {
   let m = 0
-  for (let f = 0; f < n; f++) {
-    out[m++] = mixHash(context[f], label.full) & tableMask
-    out[m++] = mixHash(context[f], label.posCase) & tableMask
-    out[m++] = mixHash(context[f], label.caseHash) & tableMask
-  }
+  for (const hash of [label.full, label.posCase, label.caseHash])
+    for (let f = 0; f < n; f++) out[m++] = cellOf(context[f], hash)
   const end = writeAgreement(state, i, label, out, m)
   for (; m < end; m++) out[m] &= tableMask
   return m
 }
 
-const cellBuffer = new Int32Array(256)
+const cellBuffer = new Int32Array(8)
 
 /** Index of the best of the word's parses, -1 where it has none. */
 export function choose(state: TagState, i: number, weights: Float32Array | Int8Array): number {
   const { labels } = state.forms[i]
   if (labels.length < 2) return labels.length - 1
   const n = writeContext(state, i, contextBuffer)
+  // Candidates share parts of speech and cases, so each hash is summed once.
+  const sums = new Map<number, number>()
+  const sumOf = (hash: number): number => {
+    const known = sums.get(hash)
+    if (known !== undefined) return known
+    let sum = 0
+    for (let f = 0; f < n; f++) sum += weights[cellOf(contextBuffer[f], hash)]
+    sums.set(hash, sum)
+    return sum
+  }
   let best = 0
   let bestScore = -Infinity
-  for (let c = 0; c < labels.length; c++) {
-    const m = candidateCells(contextBuffer, n, state, i, labels[c], cellBuffer)
-    let score = 0
-    for (let f = 0; f < m; f++) score += weights[cellBuffer[f]]
+  labels.forEach((label, c) => {
+    let score = sumOf(label.full) + sumOf(label.posCase) + sumOf(label.caseHash)
+    const m = writeAgreement(state, i, label, cellBuffer, 0)
+    for (let f = 0; f < m; f++) score += weights[cellBuffer[f] & tableMask]
     if (score > bestScore) [best, bestScore] = [c, score]
-  }
+  })
   return best
 }
 
