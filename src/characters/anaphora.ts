@@ -130,7 +130,9 @@ function possessedNoun(words: readonly TaggedWord[], at: number): NounForm | und
 
 function isThing({ parse, kind }: TaggedWord, { gender }: Thread): boolean {
   if (kind !== 'word' || parse?.pos !== 'NOUN' || parse.number !== 'sing') return false
-  return parse.animate !== true && parse.gender === (gender === 'm' ? 'masc' : 'femn')
+  // «его», «нём», «им» are a neuter's forms too.
+  const same = gender === 'f' ? parse.gender === 'femn' : parse.gender === 'masc' || parse.gender === 'neut'
+  return parse.animate !== true && same
 }
 
 /** Another animate noun of the same gender, an unknown name, or the same pronoun left alone. */
