@@ -1,6 +1,6 @@
 // Takes values out of an adapter_config.json and remembers which keys were asked for, so that the rest can be questioned.
 import { AppError } from '../base/errors.js'
-import type { ConfigJson } from './config.js'
+import type { ConfigJson } from './model-config.js'
 
 /** Keys that describe the file or how training started, not what the adapter computes now. */
 const harmlessKeys: readonly string[] = [

@@ -10,7 +10,7 @@ import { adapterKinds, kindOf } from './adapter-kinds.js'
 import { readRows } from './adapter-targets.js'
 import { architectures } from './architectures.js'
 import { bottleneckName } from './bottleneck.js'
-import type { ConfigJson } from './config.js'
+import type { ConfigJson } from './model-config.js'
 import type { Model } from './weights.js'
 
 const configFile = 'adapter_config.json'

@@ -4,7 +4,7 @@ import type { Node } from '../graph/graph.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import type { Attend, Prefix } from './attention.js'
 import type { AdapterConfigReader } from './adapter-config-reader.js'
-import type { ConfigJson, ModelConfig } from './config.js'
+import type { ConfigJson, ModelConfig } from './model-config.js'
 import type { AdapterMethod } from './method.js'
 import type { Model } from './weights.js'
 

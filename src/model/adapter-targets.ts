@@ -2,7 +2,7 @@
 import type { AdapterConfigReader } from './adapter-config-reader.js'
 import type { AdapterForm } from './adapter-kind.js'
 import { architectures } from './architectures.js'
-import type { ConfigJson, ModelConfig } from './config.js'
+import type { ConfigJson, ModelConfig } from './model-config.js'
 import { layerOf, rowModules, savedModules, targetModules } from './method.js'
 import { linearModules } from './weight-specs.js'
 

@@ -2,7 +2,8 @@
 import { add, matmul, mul, reshape, softmax, split, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import { unsupportedHere, filled, type AdapterKind, type GraphChanges, type GraphContext } from './adapter-kind.js'
-import { architectures, type ModelType } from './architectures.js'
+import { architectures } from './architectures.js'
+import type { ModelType } from './model-config.js'
 import { badSetting, checkCount, layerOf, type AdaptionMethod } from './method.js'
 import { normals } from './prompt-encoder.js'
 

@@ -15,6 +15,7 @@ import {
   readStableLm,
   type FamilyConfig,
 } from './llama-configs.js'
+import type { ModelType } from './model-config.js'
 import * as names from './weight-names.js'
 
 export interface Architecture {
@@ -26,7 +27,8 @@ export interface Architecture {
 
 const modeling = 'https://github.com/huggingface/transformers/blob/main/src/transformers/models'
 
-const rows = {
+/** Every family that this version computes, by its `model_type`. */
+export const architectures: { readonly [Type in ModelType]: Architecture } = {
   gpt2: { source: `${modeling}/gpt2/modeling_gpt2.py`, names: names.gpt2Names, read: readGpt2 },
   gpt_neo: { source: `${modeling}/gpt_neo/modeling_gpt_neo.py`, names: names.gptNeoNames, read: readGptNeo },
   gptj: { source: `${modeling}/gptj/modeling_gptj.py`, names: names.gptJNames, read: readGptJ },
@@ -45,9 +47,4 @@ const rows = {
   glm4: { source: `${modeling}/glm4/modeling_glm4.py`, names: names.glm4Names, read: readGlm },
   phi3: { source: `${modeling}/phi3/modeling_phi3.py`, names: names.phi3Names, read: readPhi3 },
   stablelm: { source: `${modeling}/stablelm/modeling_stablelm.py`, names: names.stableLmNames, read: readStableLm },
-} satisfies Record<string, Architecture>
-
-export type ModelType = keyof typeof rows
-
-/** Every family that this version computes, by its `model_type`. */
-export const architectures: { readonly [Type in ModelType]: Architecture } = rows
+}

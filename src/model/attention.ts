@@ -20,7 +20,7 @@ import {
   where,
 } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig } from './model-config.js'
 import { keyPenalty } from './position-graph.js'
 
 /** Queries [B, T, H, D], keys and values [B, T, Hk, D] of a layer to its result [B·T, H·D]. */

@@ -2,7 +2,7 @@
 import { add, concat, constant, expand, int64s, reshape, slice } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import { blockAttention } from './attention.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig } from './model-config.js'
 import { decoderStates } from './decoder-graph.js'
 import type { BoundParts } from './parts.js'
 

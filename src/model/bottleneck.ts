@@ -3,8 +3,9 @@ import { normalAt, streamOf } from '../base/random.js'
 import { add, gelu, linear, relu, silu } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import { filled, unsupportedHere, type AdapterKind, type AdapterSpec, type GraphContext } from './adapter-kind.js'
-import { architectures, type ModelType } from './architectures.js'
-import type { ConfigJson, ModelConfig } from './config.js'
+import { architectures } from './architectures.js'
+import type { ModelType } from './model-config.js'
+import type { ConfigJson, ModelConfig } from './model-config.js'
 import { badSetting, checkCount, layerOf, type BottleneckMethod } from './method.js'
 
 type Style = BottleneckMethod['style']

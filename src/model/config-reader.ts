@@ -1,6 +1,6 @@
 // Takes values out of a config.json and remembers which keys were asked for, so that the rest can be questioned.
 import { AppError } from '../base/errors.js'
-import type { ConfigJson } from './config.js'
+import type { ConfigJson } from './model-config.js'
 
 export class ConfigReader {
   private readonly seen = new Set<string>()

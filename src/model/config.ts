@@ -1,96 +1,9 @@
 // A Hugging Face config.json to the shape of one decoder; a key that could change the mathematics is never passed over.
 import { AppError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
-import { architectures, type ModelType } from './architectures.js'
+import { architectures } from './architectures.js'
 import { ConfigReader } from './config-reader.js'
-
-/** config.json as it is written. */
-export type ConfigJson = Readonly<Record<string, unknown>>
-
-export type Activation = 'gelu-tanh' | 'gelu' | 'silu' | 'relu'
-
-/** What the blocks are built from, whatever the family calls it. */
-export interface ModelConfig {
-  readonly modelType: ModelType
-  /** Rows of the embedding. */
-  readonly vocabulary: number
-  /** C, the width of the residual stream. */
-  readonly width: number
-  readonly layers: number
-  readonly heads: number
-  /** Heads of keys and values; a divisor of `heads`. */
-  readonly keyHeads: number
-  /** D, the width of one head. */
-  readonly headWidth: number
-  /** Width inside the MLP. */
-  readonly innerWidth: number
-  readonly maxPositions: number
-  readonly norm: {
-    readonly kind: 'layer' | 'rms'
-    readonly epsilon: number
-    /** Added to the stored weight: 1 where weights are kept as their distance from one (Gemma). */
-    readonly offset: 0 | 1
-  }
-  /**
-   * Norm of each head of queries and keys: none; RMS with one weight for all heads (Qwen 3, Gemma 3); a layer norm
-   * without bias for each head (StableLM 2).
-   */
-  readonly headNorm: 'none' | 'shared' | 'each'
-  readonly positions: Positions
-  readonly attention: {
-    /** Factor of the scores. */
-    readonly scale: number
-    /** Scores pass through cap · tanh(score / cap). */
-    readonly cap?: number
-    /** Of each layer: how many positions a query sees, itself included; null for all before it. */
-    readonly windows: readonly (number | null)[]
-  }
-  /** MLP after attention, or both from the same stream, added together. */
-  readonly branches: 'serial' | 'parallel'
-  /** Whether the MLP has a norm of its own; else it reads what attention reads. */
-  readonly mlpNorm: boolean
-  /** What a branch is added to: the stream, or what the norm before the branch made of it. */
-  readonly residual: 'stream' | 'normed'
-  readonly activation: Activation
-  /** A mixture in place of the MLP: each position takes its `chosen` likeliest of `count` experts, shares rescaled to one. */
-  readonly experts?: { readonly count: number; readonly chosen: number }
-  readonly bias: {
-    readonly qkv: boolean
-    readonly attentionOut: boolean
-    readonly mlp: boolean
-    readonly head: boolean
-  }
-  /** Factor of the embedding rows. */
-  readonly embeddingScale: number
-  /** Logits pass through cap · tanh(logit / cap). */
-  readonly logitCap?: number
-  /** Whether the head is the embedding itself. */
-  readonly tied: boolean
-  /** Deviation of freshly drawn weights. */
-  readonly initializerRange: number
-}
-
-/** Learned rows; rotation of queries and keys; or a penalty of each score that grows with the distance of the key. */
-type Positions = { readonly kind: 'learned' } | RotaryPositions | AlibiPositions
-
-/** Pair i of a head turns by `position * frequencies[i]` radians; what the pairs do not cover stays. */
-export interface RotaryPositions {
-  readonly kind: 'rotary'
-  readonly frequencies: readonly number[]
-  /** Frequencies of layers with a window, where they differ (Gemma 3). */
-  readonly windowFrequencies?: readonly number[]
-  /** Pair i is (i, i + R/2) of the R turned places, or (2i, 2i + 1). */
-  readonly pairs: 'halves' | 'neighbours'
-}
-
-/** A key at position p gets `factor * slopes[head] * p`. */
-export interface AlibiPositions {
-  readonly kind: 'alibi'
-  readonly slopes: readonly number[]
-  readonly factor: number
-  /** Whether slope · p is rounded to bfloat16, as Falcon's code does. */
-  readonly rounded: boolean
-}
+import type { ConfigJson, ModelConfig, ModelType } from './model-config.js'
 
 /** Keys of every family that do not change the numbers of a causal language model. Dropout is not applied in training. */
 const harmlessKeys: readonly string[] = [

@@ -28,7 +28,7 @@ import {
 import type { Node } from '../graph/graph.js'
 import { architectures } from './architectures.js'
 import type { Attend } from './attention.js'
-import type { Activation, ModelConfig } from './config.js'
+import type { Activation, ModelConfig } from './model-config.js'
 import { rotations } from './position-graph.js'
 import type { FusedOrder } from './weight-names.js'
 import { branchNorms, expertModules } from './weight-specs.js'

@@ -1,5 +1,5 @@
 // config.json of the families with layer norms and plain MLPs (GPT, Falcon, BLOOM) to the shape of one decoder.
-import type { AlibiPositions } from './config.js'
+import type { AlibiPositions } from './model-config.js'
 import type { ConfigReader } from './config-reader.js'
 import { activations, allLayers, plain, type FamilyConfig } from './llama-configs.js'
 import { alibiSlopes, rotaryFrequencies } from './rotary.js'

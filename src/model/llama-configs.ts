@@ -1,5 +1,5 @@
 // config.json of the families that descend from LLaMA to the shape of one decoder.
-import type { Activation, ModelConfig } from './config.js'
+import type { Activation, ModelConfig } from './model-config.js'
 import type { ConfigReader } from './config-reader.js'
 import { layeredFrequencies, rotaryFrequencies, type RotaryDefaults } from './rotary.js'
 

@@ -2,7 +2,7 @@
 import { AppError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { architectures } from './architectures.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig } from './model-config.js'
 import { linearModules, weightSpecs } from './weight-specs.js'
 
 export type Method = FullMethod | AdapterMethod

@@ -1,7 +1,7 @@
 // The weight of a module in either layout to one way of counting: element (output, input).
 import type { FloatTensor } from '../graph/tensor.js'
 import { architectures } from './architectures.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig } from './model-config.js'
 
 /** Element (o, i) of the data is at o·outStride + i·inStride. */
 export interface ModuleMatrix {

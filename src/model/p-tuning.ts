@@ -1,7 +1,7 @@
 // P-tuning: rows before the tokens that come out of a small network; PEFT keeps the rows, training needs the network.
 import { relu } from '../graph/build.js'
 import type { AdapterKind } from './adapter-kind.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig } from './model-config.js'
 import { checkCount, type PromptMethod, type PTuningMethod } from './method.js'
 import { promptTensor, readVirtual, virtualJson } from './prompt.js'
 import { encoded, encodeRows, encoderTensors, type PromptEncoder } from './prompt-encoder.js'

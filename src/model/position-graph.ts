@@ -2,7 +2,7 @@
 import { fromBfloat16, toBfloat16 } from '../formats/half.js'
 import { add, concat, constant, gather, mul, reshape, split, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
-import type { AlibiPositions, ModelConfig, RotaryPositions } from './config.js'
+import type { AlibiPositions, ModelConfig, RotaryPositions } from './model-config.js'
 
 /** Queries or keys [B, T, n, D] to the same, turned by their positions. */
 type Turn = (x: Node) => Node

@@ -2,7 +2,7 @@
 import { reshape, slice, tanh, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { AdapterKind, GraphContext } from './adapter-kind.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig } from './model-config.js'
 import { checkCount, type PrefixMethod } from './method.js'
 import { promptTensor, readVirtual, virtualJson } from './prompt.js'
 import { encoded, encodeRows, encoderTensors, normals, type PromptEncoder } from './prompt-encoder.js'

@@ -3,7 +3,7 @@ import { streamOf, uniformAt } from '../base/random.js'
 import type { AdapterKind } from './adapter-kind.js'
 import type { AdapterConfigReader } from './adapter-config-reader.js'
 import { architectures } from './architectures.js'
-import type { ConfigJson, ModelConfig } from './config.js'
+import type { ConfigJson, ModelConfig } from './model-config.js'
 import { badSetting, checkCount, type PromptMethod } from './method.js'
 import type { Model } from './weights.js'
 

@@ -1,7 +1,7 @@
 // The shape of a model to the list of its tensors: names as Hugging Face writes them, shapes, and what each one is for.
 import { elementCount } from '../graph/tensor.js'
 import { architectures } from './architectures.js'
-import type { ModelConfig } from './config.js'
+import type { ModelConfig } from './model-config.js'
 
 /** `residual`: the last product of a branch, whose result is added to the stream. `mixture`: a router or an expert. */
 type WeightRole = 'embedding' | 'linear' | 'residual' | 'mixture' | 'bias' | 'norm'

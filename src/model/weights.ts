@@ -7,7 +7,8 @@ import { normalAt, streamOf } from '../base/random.js'
 import { readSafetensors, readShardedSafetensors, writeSafetensors, type FloatDtype } from '../formats/safetensors.js'
 import { elementCount, type FloatTensor } from '../graph/tensor.js'
 import { architectures } from './architectures.js'
-import { parseConfig, type ConfigJson, type ModelConfig } from './config.js'
+import { parseConfig } from './config.js'
+import type { ConfigJson, ModelConfig } from './model-config.js'
 import { weightSpecs, type WeightSpec } from './weight-specs.js'
 
 /** A model in memory. Training changes the arrays of `weights` in place. */

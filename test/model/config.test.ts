@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
-import { parseConfig, supportedModelTypes, type ConfigJson } from '../../src/model/config.js'
+import { parseConfig, supportedModelTypes } from '../../src/model/config.js'
+import type { ConfigJson } from '../../src/model/model-config.js'
 import { parameterCount } from '../../src/model/weight-specs.js'
 import { published } from './published.js'
 import { tinyConfigs } from './tiny.js'

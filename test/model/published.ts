@@ -1,5 +1,5 @@
 // Sizes published with models of every family, and the numbers of parameters that their pages name.
-import type { ConfigJson } from '../../src/model/config.js'
+import type { ConfigJson } from '../../src/model/model-config.js'
 
 export const published: Readonly<Record<string, [ConfigJson, number]>> = {
   'GPT-2': [{ model_type: 'gpt2' }, 124_439_808],

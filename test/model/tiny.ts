@@ -1,6 +1,6 @@
 // Tiny random models of each family and batches for them, shared by the tests of this room.
 import { createAdapter, type Adapter } from '../../src/model/adapter.js'
-import type { ConfigJson } from '../../src/model/config.js'
+import type { ConfigJson } from '../../src/model/model-config.js'
 import type { AdapterMethod, LoraMethod } from '../../src/model/method.js'
 import type { Batch } from '../../src/model/step.js'
 import { createModel, type Model } from '../../src/model/weights.js'
