@@ -25,8 +25,16 @@ function visit(node, source, file) {
   ts.forEachChild(node, child => visit(child, source, file))
 }
 
-for (const [name, { files: count, lines }] of [...rooms].sort()) console.log(`${name.padEnd(12)} ${String(count).padStart(3)} files ${String(lines).padStart(6)} lines`)
-const named = lengths.filter(one => one.name !== '(anonymous)').map(one => one.lines).sort((a, b) => a - b)
+for (const [name, { files: count, lines }] of [...rooms].sort())
+  console.log(`${name.padEnd(12)} ${String(count).padStart(3)} files ${String(lines).padStart(6)} lines`)
+const named = lengths
+  .filter(one => one.name !== '(anonymous)')
+  .map(one => one.lines)
+  .sort((a, b) => a - b)
 const at = share => named[Math.floor(named.length * share)]
 console.log(`functions: ${named.length}, median ${at(0.5)}, p90 ${at(0.9)}, longest ${named.at(-1)} lines`)
-for (const one of lengths.filter(one => one.lines > 60).sort((a, b) => b.lines - a.lines).slice(0, 8)) console.log(`  ${one.lines} lines: ${one.file} ${one.name}`)
+for (const one of lengths
+  .filter(one => one.lines > 60)
+  .sort((a, b) => b.lines - a.lines)
+  .slice(0, 8))
+  console.log(`  ${one.lines} lines: ${one.file} ${one.name}`)

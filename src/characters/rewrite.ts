@@ -24,18 +24,18 @@ export interface RewriterOptions {
 }
 
 /** Options of one call. */
-export interface RewriteContext {
+interface RewriteContext {
   /** `[start, end)` stretches of the text that are somebody's direct speech: nothing is rewritten inside them. */
   readonly speech?: readonly (readonly [number, number])[]
 }
 
-export interface Rewritten {
+interface Rewritten {
   readonly text: string
   readonly edits: readonly Edit[]
 }
 
 /** Which rule did what to which words; `after` is undefined where a rule kept the name. */
-export interface Trace {
+interface Trace {
   readonly rule: string
   readonly start: number
   readonly end: number

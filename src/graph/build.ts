@@ -7,11 +7,7 @@ import { elementCount, type DType, type HostTensor } from './tensor.js'
  * All outputs of one operation. They share one frozen `attributes` object, which identifies the operation.
  * @throws AppError `shape`
  */
-function apply<Op extends OpName>(
-  op: Op,
-  inputs: readonly Node[],
-  attributes: OpAttributes[Op],
-): readonly Node[] {
+function apply<Op extends OpName>(op: Op, inputs: readonly Node[], attributes: OpAttributes[Op]): readonly Node[] {
   const shared = Object.freeze({ ...attributes }) as Readonly<Record<string, AttributeValue>>
   const sources = Object.freeze([...inputs])
   return inferTypes(op, inputs, attributes).map(({ dtype, shape }, output) =>

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Grammemes as fields: `tag.femn === true`, `tag.CAse === 'gent'`. */
-export interface AzTag {
+interface AzTag {
   readonly [grammeme: string]: unknown
   toString(): string
 }

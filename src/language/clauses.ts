@@ -7,7 +7,7 @@ import { isBare, nearestSubject, rangeHas, subjectsOf, type PersonWords, type Su
 import type { TaggedWord } from './tagger.js'
 
 /** A stretch of a sentence, `[from, to)` in word indices, that holds at most one predicate group. */
-export interface Clause {
+interface Clause {
   readonly from: number
   readonly to: number
   /** How it is tied to what stands before it. */
@@ -27,7 +27,7 @@ const relative =
   /^(?:котор(?:ый|ая|ое|ые|ого|ой|ую|ому|ым|ом|ых|ыми)|чей|чья|чьё|чье|кто|кого|кому|кем|ком|чего|чему|чем|чём)$/u
 
 /** Pieces in order; every word belongs to exactly one. */
-export function splitClauses(words: readonly TaggedWord[]): Clause[] {
+function splitClauses(words: readonly TaggedWord[]): Clause[] {
   const clauses: Clause[] = []
   let from = 0
   let link: Clause['link'] = 'start'

@@ -45,7 +45,7 @@ function hashText(text: string): number {
   return h
 }
 
-export function mixHash(a: number, b: number): number {
+function mixHash(a: number, b: number): number {
   let h = Math.imul(a ^ (b + 0x9e3779b9 + (a << 6) + (a >>> 2)), 0x85ebca6b)
   h ^= h >>> 15
   return Math.imul(h, 0xc2b2ae35)
@@ -55,7 +55,7 @@ const formCache = new Map<string, FormInfo>()
 const punctInfo = new Map<string, FormInfo>()
 
 /** @param token of splitWords; a capital letter at the start of a sentence is kept, names need it */
-export function readForm(token: Pick<Token, 'kind' | 'text'>): FormInfo {
+function readForm(token: Pick<Token, 'kind' | 'text'>): FormInfo {
   const cache = token.kind === 'word' ? formCache : punctInfo
   const known = cache.get(token.text)
   if (known) return known

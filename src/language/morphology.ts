@@ -5,7 +5,7 @@ export type Case = 'nomn' | 'gent' | 'datv' | 'accs' | 'ablt' | 'loct'
 export type GrammarNumber = 'sing' | 'plur'
 export type GrammarGender = 'masc' | 'femn' | 'neut'
 /** Which part of a person's name the dictionary says the word is. */
-export type NameGrammeme = 'Name' | 'Surn' | 'Patr' | 'Geox' | 'Orgn'
+type NameGrammeme = 'Name' | 'Surn' | 'Patr' | 'Geox' | 'Orgn'
 
 /** One possible reading of a word form, in OpenCorpora's terms. */
 export interface Parse {

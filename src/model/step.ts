@@ -1,5 +1,4 @@
 // What training, evaluation and generation ask of a model: one micro-batch forward and backward, or one token more.
-import type { HostTensor } from '../graph/tensor.js'
 
 /** One micro-batch; every array is row-major [B, T] with its own ArrayBuffer. */
 export interface Batch {
@@ -54,6 +53,3 @@ export interface Decoder {
   truncate(length: number): void
   close(): Promise<void>
 }
-
-/** Tensors of a checkpoint by Hugging Face name. */
-export type Weights = Map<string, HostTensor>

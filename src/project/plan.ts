@@ -76,6 +76,13 @@ const schedules = [
 const train = z.strictObject({
   /** `pocket-ru` or a folder with config.json and model.safetensors. */
   base: z.string().default('pocket-ru'),
+  /** `onnxruntime-cpu`, `openvino` where it is installed, or `auto`; bf16 computes in half the width, weights stay float32. */
+  engine: z
+    .strictObject({
+      name: z.enum(['onnxruntime-cpu', 'openvino', 'auto']).default('onnxruntime-cpu'),
+      precision: z.enum(['f32', 'bf16']).default('f32'),
+    })
+    .prefault({}),
   method: methodSettings.default(defaultMethod),
   optimizer: optimizer.default(optimizer.parse({ kind: 'adamw' })),
   learningRate: z.number().positive().default(2e-3),

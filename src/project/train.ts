@@ -11,7 +11,6 @@ import { loadAdapter, saveAdapter } from '../model/adapter-files.js'
 import type { Adapter } from '../model/adapter.js'
 import { createTrainingStep, type ModelStep } from '../model/train-step.js'
 import { loadModel, saveModel, type Model } from '../model/weights.js'
-import { createRuntime } from '../runtime/registry.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { loadTokenizer } from '../tokenizer/files.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
@@ -19,6 +18,7 @@ import { createBatches, type BatchSource } from '../train/batches.js'
 import { trainModel, type TrainResult } from '../train/loop.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
+import { openEngine } from './engine.js'
 import { trainingMethod } from './method-settings.js'
 import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
@@ -125,7 +125,7 @@ async function train(project: Project, folder: string, options: TrainProjectOpti
   const started = performance.now()
   // Loading and the first evaluation take a while; until then the user sees that training has begun.
   options.onProgress?.({ stage: 'train', done: 0, total: project.plan.train.steps, unit: 'steps' })
-  const shop = await openWorkshop(project)
+  const shop = await openWorkshop(project, options)
   try {
     const { trained, batches } = await runLoop(project, folder, shop, options)
     await writeResult(folder, shop)
@@ -144,7 +144,7 @@ async function train(project: Project, folder: string, options: TrainProjectOpti
   }
 }
 
-async function openWorkshop(project: Project): Promise<Workshop> {
+async function openWorkshop(project: Project, { onWarning, onNotice }: TrainProjectOptions): Promise<Workshop> {
   const { train: settings, tokenizer: tokens } = project.plan
   const model = await loadModel(join(project.folder, paths.start))
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
@@ -154,7 +154,8 @@ async function openWorkshop(project: Project): Promise<Workshop> {
   const source = createBatches(inSplit(examples, 'train'), tokenizer, shape)
   const held = inSplit(examples, 'held-out')
   const heldOut = held.length > 0 ? createBatches(held, tokenizer, { ...shape, shuffle: false }) : undefined
-  const runtime = await createRuntime()
+  const { runtime, reason } = await openEngine(settings.engine, text => onWarning?.(text))
+  if (settings.engine.name !== 'onnxruntime-cpu') onNotice?.(reason)
   const newRows = tokens.add.flatMap(token => tokenizer.id(token) ?? [])
   const step = await createTrainingStep(model, trainingMethod(settings.method, newRows), { ...shape, runtime })
   return { model, tokenizer, runtime, step, source, heldOut }

@@ -60,6 +60,8 @@ export const reasonWords: Words = {
   place: { en: 'places', ru: 'места' },
   sacred: { en: 'sacred names', ru: 'священные имена' },
   organisation: { en: 'organisations', ru: 'организации' },
+  'title-of-work': { en: 'titles of works', ru: 'названия произведений' },
+  'no-vowel': { en: 'no vowel', ru: 'нет гласной' },
   adjective: { en: 'adjectives', ru: 'прилагательные' },
   'too-short': { en: 'too short', ru: 'слишком короткие' },
   blacklist: { en: 'in the blacklist', ru: 'из чёрного списка' },

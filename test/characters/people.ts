@@ -2,7 +2,7 @@
 import type { Alias, Gender, Person, Register } from '../../src/characters/person.js'
 import type { Document } from '../../src/sources/document.js'
 
-export function person(id: string, name: string, gender: Gender, aliases: readonly [string, Alias['kind']][]): Person {
+function person(id: string, name: string, gender: Gender, aliases: readonly [string, Alias['kind']][]): Person {
   const own = aliases.map(([alias, kind]) => ({ name: alias, kind, count: 1 }))
   return { id, name, gender, aliases: own, count: own.length }
 }

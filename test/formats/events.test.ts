@@ -57,7 +57,9 @@ describe('an event file', () => {
   it('a changed byte is found', () => {
     const damaged = Buffer.from(file)
     damaged[30] ^= 1
-    expect(() => decodeBoardEvents(damaged, 'run/events')).toThrowErrorMatchingInlineSnapshot(`[AppError: run/events: the record at byte 0 has another checksum than it was written with. Delete the file; events.jsonl has everything that was in it.]`)
+    expect(() => decodeBoardEvents(damaged, 'run/events')).toThrowErrorMatchingInlineSnapshot(
+      `[AppError: run/events: the record at byte 0 has another checksum than it was written with. Delete the file; events.jsonl has everything that was in it.]`,
+    )
   })
 
   // DVOYNIK_TENSORBOARD names a Python that has the package `tensorboard`.

@@ -205,7 +205,7 @@ describe('bad input gives one clear message and its exit code', () => {
     expect([code, err.trim().split('\n').at(-1)!.replaceAll(home, 'HOME')]).toMatchInlineSnapshot(`
       [
         1,
-        "HOME/silent/sources/silent.txt: no direct speech was found (0 replies). Check that replies begin with a dash or stand in quotation marks, or learn the narration with learn: "all".",
+        "silent.txt: no direct speech was found (0 replies). Check that replies begin with a dash or stand in quotation marks, or learn the narration with learn: "all".",
       ]
     `)
   })

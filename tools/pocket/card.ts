@@ -1,5 +1,5 @@
 // Turns what is known of a finished run into the model card.
-import type { ConfigJson } from '../../src/model/config.js'
+import type { ConfigJson } from '../../src/model/model-config.js'
 import type { Evaluation } from '../../src/train/bits-per-byte.js'
 import type { Baselines, CorpusFacts, PhaseFacts, RunFacts } from './facts.js'
 import type { OptimizerChoice } from './model.js'

@@ -1,5 +1,5 @@
 // The pocket model's configuration, and what its training run is made of.
-import type { ConfigJson } from '../../src/model/config.js'
+import type { ConfigJson } from '../../src/model/model-config.js'
 import { createModel, type Model } from '../../src/model/weights.js'
 import type { MuonSettings } from './muon.js'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js'
