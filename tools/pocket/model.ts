@@ -62,7 +62,7 @@ export function runSettings({ phase, steps, learningRate, warmupSteps }: RunPlan
   return {
     learningRate,
     ...(phase === 'plateau'
-      ? { schedule: 'constant-with-warmup', warmup: warmupSteps / steps }
+      ? { schedule: 'constant-with-warmup', warmup: Math.min(1, warmupSteps / steps) }
       : { schedule: 'linear' }),
     steps,
     clip: 1,
