@@ -64,7 +64,7 @@ export { changePeople, choosePerson, findPeople, readPeople } from './project/pe
 export { buildDataset, exportFormats, exportProjectDataset } from './project/dataset.js'
 export { addProjectTokens, trainTokenizer } from './project/tokenizer.js'
 export { loadTrained, trainProject } from './project/train.js'
-export { openConversation } from './project/chat.js'
+export { askQuestions, openConversation } from './project/chat.js'
 export { explainText } from './project/explain.js'
 export { projectStatus, runPlan } from './project/run.js'
 export { writeJourneyReport } from './project/report.js'

@@ -48,3 +48,24 @@ async function loadStart(project: Project): Promise<{ model: Model; adapter?: Ad
   await runStage('tokenizer', tokenizerStage, project, {})
   return { model: await loadModel(join(project.folder, paths.start)) }
 }
+
+/** The answers to questions asked one by one, each in a conversation of its own. @throws AppError `no-run` */
+export async function askQuestions(
+  project: Project,
+  questions: readonly string[],
+  choice: ConversationChoice = {},
+): Promise<string[]> {
+  const open = await openConversation(project, choice)
+  try {
+    const answers: string[] = []
+    for (const question of questions) {
+      let answer = ''
+      for await (const piece of open.conversation.say(question)) answer += piece
+      answers.push(answer.trim())
+      open.conversation.reset()
+    }
+    return answers
+  } finally {
+    await open.close()
+  }
+}

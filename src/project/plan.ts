@@ -112,7 +112,7 @@ const train = z.strictObject({
 })
 
 const chat = z.strictObject({
-  temperature: z.number().min(0).default(0.8),
+  temperature: z.number().min(0).default(0.7),
   topK: z.int().min(0).default(40),
   topP: z.number().positive().max(1).default(0.95),
   minP: z.number().min(0).max(1).default(0),
