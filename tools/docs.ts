@@ -65,13 +65,15 @@ const roomOrder = [
   ...['tokenizer', 'graph', 'runtime', 'model', 'train', 'generate', 'evaluate', 'export', 'project', 'cli'],
 ]
 
+function filesOf(room: string): string[] {
+  const names = readdirSync(join(packageRoot, 'src', room), { recursive: true, encoding: 'utf8' })
+  return names.filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts')).sort()
+}
+
 function roomSection(room: string): string {
-  const files = readdirSync(join(packageRoot, 'src', room), { recursive: true, encoding: 'utf8' }).filter(
-    name => name.endsWith('.ts') && !name.endsWith('.d.ts'),
+  const rows = filesOf(room).map(
+    name => `| [${name}](../src/${room}/${name}) | ${firstComment(join('src', room, name))} |`,
   )
-  const rows = files
-    .sort()
-    .map(name => `| [${name}](../src/${room}/${name}) | ${firstComment(join('src', room, name))} |`)
   return ['', `### ${room}/`, '', '| file | what it does |', '| --- | --- |', ...rows].join('\n')
 }
 
