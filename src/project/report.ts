@@ -2,23 +2,26 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Lang } from '../base/errors.js'
-import { writeFileAtomic } from '../base/files.js'
+import { readJson, writeFileAtomic } from '../base/files.js'
 import type { Drop, StageReport } from '../base/report.js'
 import { resolvePerson } from '../characters/register.js'
 import type { Example } from '../dataset/example.js'
 import { readDrops, readExamples } from '../dataset/store.js'
 import { renderJourneyReport, type JourneyReport, type MarkedPiece } from '../evaluate/journey-report.js'
+import { parseConfig } from '../model/config.js'
+import type { ConfigJson } from '../model/model-config.js'
+import { parameterCount } from '../model/weight-specs.js'
 import { loadTokenizer } from '../tokenizer/files.js'
 import { maskPreview } from '../train/batches.js'
+import { findCheckpoint } from '../train/checkpoint.js'
 import { readRunLog, type EvaluationEvent, type RunEvent, type StepEvent } from '../train/run-log.js'
-import { createRuntime } from '../runtime/registry.js'
 import { readManifest } from './manifest.js'
 import { describeMethod } from './method-settings.js'
 import { readPeople } from './people.js'
 import { paths, type Project } from './project.js'
 import { readCleaned } from './text.js'
 import { countWords, reasonWords, stageWords, unitWords, wordFor } from './words.js'
-import { defaultRun, loadTrained, runManifest } from './train.js'
+import { defaultRun, runManifest } from './train.js'
 
 export interface ReportExtras {
   readonly lang: Lang
@@ -150,19 +153,24 @@ async function describeTraining(project: Project, run: string): Promise<JourneyR
   const events = await readRunLog(join(project.folder, paths.runs, run, 'events.jsonl'))
   const steps = events.filter((event): event is StepEvent => event.event === 'step')
   const evaluations = events.filter((event): event is EvaluationEvent => event.event === 'evaluation')
-  const runtime = await createRuntime()
-  const { model } = await loadTrained(project, run)
+  const checkpoint = await findCheckpoint(join(project.folder, paths.runs, run, 'checkpoints'))
   return {
     method: describeRun(project),
     curve: steps.map(({ step, lossNats }) => ({ step, loss: lossNats })),
     heldOut: evaluations.flatMap(({ step, bitsPerByte }) => (bitsPerByte === undefined ? [] : [{ step, bitsPerByte }])),
-    parameters: [...model.weights.values()].reduce((sum, tensor) => sum + tensor.data.length, 0),
+    parameters: await countParameters(project),
     trainedParameters: startParameters(events),
     tokensPerSecond: median(steps.map(event => event.tokensPerSecond)),
     seconds: (await readManifest(project.folder, runManifest(run)))?.reports[0]?.seconds ?? 0,
     peakBytes: Math.max(0, ...steps.map(event => event.rssBytes)),
-    runtime: `${runtime.name} ${runtime.version}`,
+    runtime: String(checkpoint?.state.identity['runtime'] ?? ''),
   }
+}
+
+/** Numbers of the model that training began with, from its configuration alone. */
+async function countParameters(project: Project): Promise<number> {
+  const path = join(project.folder, paths.start, 'config.json')
+  return parameterCount(parseConfig((await readJson(path)) as ConfigJson, path))
 }
 
 function startParameters(events: readonly RunEvent[]): number {
