@@ -1,7 +1,6 @@
 // The pocket model's configuration, and what its training run is made of.
 import type { ConfigJson } from '../../src/model/model-config.js'
 import { createModel, type Model } from '../../src/model/weights.js'
-import type { MuonSettings } from './muon.js'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js'
 import type { TrainSettings } from '../../src/train/loop.js'
 import type { OptimizerSettings } from '../../src/train/update-rules.js'
@@ -22,9 +21,12 @@ export interface RunPlan {
 /** Tokens of a block in training; the model's own limit is `max_position_embeddings`. */
 export const blockLength = 256
 
-export const optimizerSettings: OptimizerSettings = { kind: 'adamw', beta1: 0.9, beta2: 0.98, weightDecay: 0.1 }
+const adam = { beta1: 0.9, beta2: 0.98, weightDecay: 0.1 } as const
 
-export const muonSettings: MuonSettings = { momentum: 0.95, weightDecay: 0.1 }
+export const optimizerSettings: { readonly [Choice in OptimizerChoice]: OptimizerSettings } = {
+  adamw: { kind: 'adamw', ...adam },
+  muon: { kind: 'muon', ...adam },
+}
 
 /** A small LLaMA with tied embeddings. */
 export function createPocketModel({ size, special }: Tokenizer, seed: number): Model {

@@ -1,5 +1,5 @@
 // Trains the pocket model on token files with the product's own engine; the same command goes on where it was stopped.
-// npm run pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon]
+// npm run pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon] [--engine NAME] [--precision f32|bf16]
 // With --after RUN it goes on from that run's last checkpoint; with --decay the learning rate falls to zero.
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -8,11 +8,10 @@ import { AppError, asError } from '../../src/base/errors.js'
 import { exists, fileNotFound, readJson, writeFileAtomic } from '../../src/base/files.js'
 import { sha256File } from '../../src/base/hash.js'
 import type { Progress } from '../../src/base/progress.js'
-import type { Parameter } from '../../src/model/step.js'
 import type { Model } from '../../src/model/weights.js'
 import { createTrainingStep, type ModelStep } from '../../src/model/train-step.js'
-import { createRuntime } from '../../src/runtime/registry.js'
-import type { Runtime } from '../../src/runtime/runtime.js'
+import { openEngine } from '../../src/project/engine.js'
+import type { Precision, Runtime } from '../../src/runtime/runtime.js'
 import { loadTokenizer } from '../../src/tokenizer/files.js'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js'
 import type { BatchSource } from '../../src/train/batches.js'
@@ -23,14 +22,12 @@ import { openJudgedBlocks, openTrainingBlocks } from './data.js'
 import {
   blockLength,
   createPocketModel,
-  muonSettings,
   optimizerChoices,
   optimizerSettings,
   runSettings,
   type OptimizerChoice,
   type RunPlan,
 } from './model.js'
-import { createMuon, isInnerMatrix } from './muon.js'
 import { sampleTexts } from './samples.js'
 import { limitThreads } from './threads.js'
 
@@ -46,6 +43,8 @@ interface Options {
   readonly after?: string
   readonly decay: boolean
   readonly optimizer: OptimizerChoice
+  readonly engine: string
+  readonly precision: Precision
 }
 
 const seed = 20261122
@@ -54,7 +53,10 @@ const prompts = ['— Кто там? — спросил', 'Доктор воше
 async function main(): Promise<void> {
   const options = readOptions()
   const tokenizer = await loadTokenizer(options.tokenizer)
-  const runtime = limitThreads(await createRuntime(), options.threads)
+  const engine = { name: options.engine, precision: options.precision }
+  const { runtime: opened, reason } = await openEngine(engine, ({ en }) => console.log(en))
+  const runtime = limitThreads(opened, options.threads)
+  console.log(reason.en)
   const model = createPocketModel(tokenizer, seed)
   const known = await readPlan(options.run)
   const { batch } = known ?? options
@@ -64,7 +66,7 @@ async function main(): Promise<void> {
   const plan = known ?? (await makePlan(options, step, source, runtime))
   await mkdir(options.run, { recursive: true })
   await writeFileAtomic(planPath(options.run), JSON.stringify(plan, undefined, 2) + '\n')
-  const optimizer = await makeOptimizer(plan.optimizer, step.parameters, runtime)
+  const optimizer = await createOptimizer(optimizerSettings[plan.optimizer], step.parameters, runtime)
   if (plan.after) await continueFrom(plan.after.checkpoint, optimizer)
   const started = performance.now()
   const result = await trainModel({
@@ -109,20 +111,6 @@ async function makePlan(options: Options, step: ModelStep, source: BatchSource, 
   return { ...plan, warmupSteps: 20, after: { checkpoint: found.path, step: read } }
 }
 
-async function makeOptimizer(
-  choice: OptimizerChoice,
-  parameters: readonly Parameter[],
-  runtime: Runtime,
-): Promise<Optimizer> {
-  if (choice === 'adamw') return createOptimizer(optimizerSettings, parameters, runtime)
-  const rest = await createOptimizer(
-    optimizerSettings,
-    parameters.filter(one => !isInnerMatrix(one)),
-    runtime,
-  )
-  return createMuon(muonSettings, parameters, rest, runtime)
-}
-
 /** Weights and moments of a checkpoint into the live buffers; the new run's own checkpoints replace them when it is resumed. */
 async function continueFrom(checkpoint: string, optimizer: Optimizer): Promise<void> {
   const saved = await findCheckpoint(dirname(checkpoint))
@@ -143,7 +131,7 @@ function skipBatches(source: BatchSource, skipped: number): BatchSource {
 }
 
 function describeModel(model: Model, runtime: Runtime): RunIdentity {
-  return { model: JSON.stringify(model.json), runtime: runtime.name, seed }
+  return { model: JSON.stringify(model.json), runtime: `${runtime.name} ${runtime.version}`, seed }
 }
 
 function readOptions(): Options {
@@ -160,6 +148,8 @@ function readOptions(): Options {
       batch: string,
       after: string,
       optimizer: string,
+      engine: string,
+      precision: string,
       decay: { type: 'boolean', default: false },
     },
   })
@@ -178,6 +168,8 @@ function readOptions(): Options {
     after: values.after,
     decay: values.decay,
     optimizer: readChoice(values.optimizer ?? 'adamw'),
+    engine: values.engine ?? 'onnxruntime-cpu',
+    precision: values.precision === 'bf16' ? 'bf16' : 'f32',
   }
 }
 
@@ -228,8 +220,8 @@ function usage(): AppError {
     kind: 'usage',
     what: { en: 'three folders and known options are needed', ru: 'нужны три папки и известные параметры' },
     fix: {
-      en: 'pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon] [--after RUN [--decay]]',
-      ru: 'pocket:train -- --data ДАННЫЕ --tokenizer ТОКЕНИЗАТОР --run ПРОГОН [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon] [--after RUN [--decay]]',
+      en: 'pocket:train -- --data DIR --tokenizer DIR --run DIR [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon] [--engine NAME] [--precision f32|bf16] [--after RUN [--decay]]',
+      ru: 'pocket:train -- --data ДАННЫЕ --tokenizer ТОКЕНИЗАТОР --run ПРОГОН [--minutes N | --steps N] [--rate R] [--batch N] [--threads N] [--optimizer adamw|muon] [--engine NAME] [--precision f32|bf16] [--after RUN [--decay]]',
     },
   })
 }
