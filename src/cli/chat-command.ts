@@ -36,7 +36,12 @@ export const chatCommand: CommandSpec = {
     const run = typeof options.name === 'string' ? options.name : undefined
     const seed = options.seed === undefined ? undefined : wholeNumber('--seed', options.seed, 1)
     const { openConversation } = await import('../project/chat.js')
-    const open = await openConversation(project, { run, base: options.base === true, seed })
+    const open = await openConversation(project, {
+      run,
+      base: options.base === true,
+      seed,
+      onWarning: call.output.warn,
+    })
     try {
       if (args.length > 0) await answer(call, open, args.join(' '))
       else if (process.stdin.isTTY) await talkOnTerminal(call, open)

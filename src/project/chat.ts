@@ -1,15 +1,17 @@
 // Opens a conversation with the character of a project.
 import { join } from 'node:path'
+import type { Text } from '../base/errors.js'
 import { createDecoder } from '../model/decoder.js'
 import type { Adapter } from '../model/adapter.js'
 import { loadModel, type Model } from '../model/weights.js'
 import { Conversation } from '../generate/conversation.js'
 import { createRuntime } from '../runtime/registry.js'
 import { loadTokenizer } from '../tokenizer/files.js'
+import { readManifest } from './manifest.js'
 import { paths, type Project } from './project.js'
 import { runStage } from './stage.js'
 import { tokenizerStage } from './tokenizer.js'
-import { loadTrained } from './train.js'
+import { defaultRun, loadTrained, runManifest } from './train.js'
 
 export interface OpenConversation {
   readonly conversation: Conversation
@@ -25,6 +27,8 @@ export interface ConversationChoice {
   readonly base?: boolean
   /** Default: the plan's. */
   readonly seed?: number
+  /** Told when the dataset is newer than the run. */
+  readonly onWarning?: (text: Text) => void
 }
 
 /**
@@ -33,15 +37,29 @@ export interface ConversationChoice {
  */
 export async function openConversation(
   project: Project,
-  { run, base = false, seed }: ConversationChoice = {},
+  { run, base = false, seed, onWarning }: ConversationChoice = {},
 ): Promise<OpenConversation> {
   const { chat, focus, name } = project.plan
   const { model, adapter } = base ? await loadStart(project) : await loadTrained(project, run)
+  if (!base && (await isOlderThanDataset(project, run))) onWarning?.(trainedBefore)
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
   const decoder = await createDecoder(model, { adapter, runtime: await createRuntime() })
   const { maxTokens, seed: plannedSeed, ...sampling } = chat
   const conversation = new Conversation(decoder, tokenizer, { sampling, maxTokens, seed: seed ?? plannedSeed })
   return { conversation, name: focus ?? name, close: () => decoder.close() }
+}
+
+/** Manifests carry the time; what they say is enough here, and a large model is not read for it. */
+async function isOlderThanDataset(project: Project, run = defaultRun): Promise<boolean> {
+  const [trained, dataset] = await Promise.all(
+    [runManifest(run), 'dataset'].map(stage => readManifest(project.folder, stage)),
+  )
+  return trained !== undefined && dataset !== undefined && dataset.finishedAt > trained.finishedAt
+}
+
+const trainedBefore: Text = {
+  en: 'the dataset was built anew after this training; `dvoynik train --fresh` teaches the character what is new',
+  ru: 'набор данных собран заново уже после этого обучения; `dvoynik train --fresh` обучит персонажа новому',
 }
 
 async function loadStart(project: Project): Promise<{ model: Model; adapter?: Adapter }> {

@@ -1,20 +1,19 @@
 // Stage `dataset`: scenes, rewriting and examples of all sources, stored with drops and provenance.
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists } from '../base/files.js'
 import { nearestName } from '../base/nearest.js'
 import { checkReport, type Drop, type Staged, type StageReport } from '../base/report.js'
-import { buildDictionary, formatDictionary, parseDictionary, type PronounDictionary } from '../characters/dictionary.js'
 import { createPeopleLookup } from '../characters/lookup.js'
-import type { Person, Register, RewriteMode } from '../characters/person.js'
+import type { Person, Register } from '../characters/person.js'
 import { resolvePerson } from '../characters/register.js'
 import { createRewriter } from '../characters/rewrite.js'
 import { buildExamples } from '../dataset/build.js'
 import type { Example } from '../dataset/example.js'
 import { exportDataset, writeDataset } from '../dataset/store.js'
 import { findScenes } from '../dialogue/scenes.js'
-import { writeEditable } from './editable.js'
+import { chooseDictionary, readDictionaries, writeDictionaries } from './dictionaries.js'
 import { exportEndings, exportFormats } from './export-formats.js'
 import { findPeople, readPeople, type TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
@@ -101,53 +100,11 @@ function castIds({ focus, partner }: Cast): { focus: string; partner?: string } 
   return { focus: focus.id, ...(partner ? { partner: partner.id } : {}) }
 }
 
-interface Dictionaries {
-  readonly me: PronounDictionary
-  readonly ti: PronounDictionary
-}
-
-/** What the user changed in me.txt and ti.txt against what was generated; these entries win over the rules. */
-async function readDictionaries(project: Project, register: Register, focus: Person): Promise<Dictionaries> {
-  const read = async (path: string, kind: 'me' | 'ti'): Promise<PronounDictionary> => {
-    const full = join(project.folder, path)
-    if (!(await exists(full))) return { person: kind, entries: new Map() }
-    const generated = buildDictionary(register, focus.id, kind).entries
-    const { entries } = parseDictionary(await readFile(full, 'utf8'), kind, full)
-    return { person: kind, entries: new Map([...entries].filter(([form, word]) => generated.get(form) !== word)) }
-  }
-  return { me: await read(paths.me, 'me'), ti: await read(paths.ti, 'ti') }
-}
-
-function chooseDictionary({ me, ti }: Dictionaries, mode: RewriteMode): PronounDictionary {
-  const kind = mode.kind === 'all' ? mode.person : mode.kind === 'address' ? 'ti' : 'me'
-  return kind === 'me' ? me : ti
-}
-
-/** Writes dictionaries/me.txt and ti.txt for the focus, unless the user has edited them. */
-async function writeDictionaries(project: Project, options: TellOptions): Promise<void> {
-  const register = await readPeople(project)
-  const { focus } = findCast(project, register)
-  for (const [path, kind] of [
-    [paths.me, 'me'],
-    [paths.ti, 'ti'],
-  ] as const) {
-    const outcome = await writeEditable(
-      join(project.folder, path),
-      formatDictionary(buildDictionary(register, focus.id, kind)),
-    )
-    if (outcome === 'kept') {
-      options.onWarning?.({
-        en: `${path} was edited by you and is used as it is`,
-        ru: `${path} изменён вами и используется как есть`,
-      })
-    }
-  }
-}
-
 /** Everything up to the dataset; stages that are done are skipped. */
 export async function buildDataset(project: Project, options: TellOptions = {}): Promise<readonly StageOutcome[]> {
   const { outcomes } = await findPeople(project, options)
-  await writeDictionaries(project, options)
+  const register = await readPeople(project)
+  await writeDictionaries(project, register, findCast(project, register).focus, options)
   return [...outcomes, await runStage('dataset', datasetStage, project, options)]
 }
 

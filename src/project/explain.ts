@@ -6,6 +6,7 @@ import { resolvePerson } from '../characters/register.js'
 import { createRewriter } from '../characters/rewrite.js'
 import { explainCleaning } from '../cleaning/clean.js'
 import { explainSpeech, splitSpeech } from '../dialogue/speech.js'
+import { chooseDictionary, readDictionaries } from './dictionaries.js'
 import { readPeople } from './people.js'
 import { paths, type Project } from './project.js'
 import { reasonWords, wordFor } from './words.js'
@@ -69,7 +70,10 @@ async function explainRewriting(project: Project, text: string): Promise<Explana
   const { focus } = project.plan
   if (focus === undefined || !(await exists(join(project.folder, paths.people)))) return []
   const register = await readPeople(project)
-  const rewriter = createRewriter({ register, mode: { kind: 'focus', me: resolvePerson(register, focus).id } })
+  const me = resolvePerson(register, focus)
+  const mode = { kind: 'focus', me: me.id } as const
+  const dictionary = chooseDictionary(await readDictionaries(project, register, me), mode)
+  const rewriter = createRewriter({ register, mode, dictionary })
   const ranges = splitSpeech(text)
     .filter(segment => segment.kind === 'speech')
     .map(({ start, end }) => [start, end] as const)

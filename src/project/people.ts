@@ -99,7 +99,24 @@ export async function changePeople(
   const { register } = await findPeople(project, options)
   const changed = applyChange(register, change)
   await writeEdited(join(project.folder, paths.people), formatPeople(changed))
+  if (change.kind === 'rename') await renameInPlan(project, register, change)
   return changed
+}
+
+/** The plan names people; one that it names keeps being the one under the new name. */
+async function renameInPlan(
+  project: Project,
+  before: Register,
+  { name, to }: Extract<PeopleChange, { kind: 'rename' }>,
+): Promise<void> {
+  const { id } = resolvePerson(before, name)
+  const { focus, partner } = project.plan
+  const renamed = (named: string | undefined): boolean => focusOf(before, named)?.id === id
+  if (renamed(focus) || renamed(partner))
+    await changePlan(project, {
+      ...(renamed(focus) ? { focus: to } : {}),
+      ...(renamed(partner) ? { partner: to } : {}),
+    })
 }
 
 function applyChange(register: Register, change: PeopleChange): Register {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
-import { exportProjectDataset } from '../../src/project/dataset.js'
+import { buildDataset, exportProjectDataset } from '../../src/project/dataset.js'
 import { explainText } from '../../src/project/explain.js'
 import { withProjectLock } from '../../src/project/lock.js'
-import { choosePerson, findPeople } from '../../src/project/people.js'
+import { changePeople, choosePerson, findPeople } from '../../src/project/people.js'
 import { addSource, changePlan, initProject, openProject, type Project } from '../../src/project/project.js'
 import type { StageOutcome } from '../../src/project/stage.js'
 import { trainTokenizer } from '../../src/project/tokenizer.js'
@@ -188,5 +188,29 @@ describe('an explanation', () => {
         "stage": "dialogue",
       }
     `)
+  })
+
+  it('knows what the user wrote into a dictionary', async () => {
+    const project = await newProject()
+    await addSource(project, writeBook())
+    await choosePerson(await openProject(project.folder), 'Вера')
+    const chosen = await openProject(project.folder)
+    await buildDataset(chosen)
+    const path = join(project.folder, 'dictionaries', 'me.txt')
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/^(веру\s*=\s*).*$/mu, '$1меня, любимую'))
+    const edits = (await explainText(chosen, 'Егор ждал Веру.')).filter(({ stage }) => stage === 'rewrite')
+    expect(edits.map(({ detail }) => detail.en)).toEqual(['«Веру» → «меня, любимую»'])
+  })
+})
+
+describe('the plan', () => {
+  it('follows a person who is renamed', async () => {
+    const project = await newProject()
+    await addSource(project, writeBook())
+    await choosePerson(await openProject(project.folder), 'Вера')
+    await changePlan(project, { partner: 'Егор' })
+    await changePeople(await openProject(project.folder), { kind: 'rename', name: 'Вера', to: 'Вера Павловна' })
+    const { focus, partner } = (await openProject(project.folder)).plan
+    expect([focus, partner]).toEqual(['Вера Павловна', 'Егор'])
   })
 })
