@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { AppError } from './errors.js'
 
 /** What a file is written from; pieces are written in order, so that a big file need not be in memory at once. */
-type FileData = string | Uint8Array | Iterable<Uint8Array>
+type FileData = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
 /** Creates a folder only its owner can enter (0700), with parents. */
 export async function ensurePrivateFolder(path: string): Promise<void> {

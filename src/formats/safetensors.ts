@@ -1,43 +1,47 @@
-// Named tensors in a .safetensors file (or shards with an index) to float32 arrays and back, with every offset checked.
+// Named tensors in a .safetensors file to float32 arrays and back, whole or piece by piece, with every offset checked.
 import { open, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { AppError, type Text } from '../base/errors.js'
-import { fileNotFound, readJson, writeFileAtomic } from '../base/files.js'
+import { AppError } from '../base/errors.js'
+import { fileNotFound, writeFileAtomic } from '../base/files.js'
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.js'
+import {
+  bad,
+  elementCount,
+  headerLength,
+  isFloat,
+  parseHeader,
+  type SafetensorsHeader,
+  type TensorEntry,
+} from './safetensors-header.js'
 
-/** Bytes per element of every element type the format knows. */
-const dtypeBytes = {
-  BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, U16: 2, I16: 2, F16: 2, BF16: 2, U32: 4, I32: 4, F32: 4, F64: 8, U64: 8, I64: 8,
-} as const // prettier-ignore
-
-type SafetensorsDtype = keyof typeof dtypeBytes
 /** Element types that weights are written in. */
 export type FloatDtype = 'F32' | 'F16' | 'BF16'
 
-/** A tensor read or to be written; `data` owns its ArrayBuffer when it was read. */
+/** Bytes per element of the types that are written. */
+export const floatBytes: { readonly [D in FloatDtype]: number } = { F32: 4, F16: 2, BF16: 2 }
+
+/** A tensor read; `data` owns its ArrayBuffer. */
 export interface FloatValues {
   readonly dtype: 'float32'
   readonly shape: readonly number[]
   readonly data: Float32Array
 }
 
-/** Where a tensor lies; `begin` and `end` count bytes from the start of the file. */
-interface TensorEntry {
-  readonly dtype: SafetensorsDtype
+/** A tensor in a file, not read yet. */
+export interface StoredTensor extends TensorEntry {
+  readonly path: string
+  readonly name: string
+}
+
+/** A tensor to be written: its numbers, or what gives them in order when their turn comes, which may be more than once. */
+export interface TensorSource {
   readonly shape: readonly number[]
-  readonly begin: number
-  readonly end: number
+  readonly data: Float32Array | (() => AsyncIterable<Float32Array>)
 }
 
-export interface SafetensorsHeader {
-  readonly entries: ReadonlyMap<string, TensorEntry>
-  readonly metadata: Readonly<Record<string, string>>
-}
-
-/** The reference implementation's limit: a longer header is a damaged or hostile file. */
-const headerLimitBytes = 100_000_000
 /** One read or write call of Node takes less than 2 GiB. */
 const chunkBytes = 1 << 30
+/** Elements of one piece of a tensor that is read piece by piece. */
+const pieceElements = 1 << 24
 
 /**
  * Reads and checks the header alone.
@@ -45,7 +49,20 @@ const chunkBytes = 1 << 30
  * a name or key twice, unknown element type, size not that of the shape, overlaps and holes
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  return withFile(path, file => readHeader(file, path))
+  return withFile(path, async file => {
+    const { size } = await file.stat()
+    const length = headerLength(await readBytes(file, 0, Math.min(8, size), path), size, path)
+    return parseHeader(await readBytes(file, 8, length, path), size, path)
+  })
+}
+
+/**
+ * What a file holds, by name; no numbers are read.
+ * @throws AppError as `readSafetensorsHeader`
+ */
+export async function listSafetensors(path: string): Promise<Map<string, StoredTensor>> {
+  const { entries } = await readSafetensorsHeader(path)
+  return new Map([...entries].map(([name, entry]) => [name, { ...entry, path, name }]))
 }
 
 /**
@@ -55,56 +72,52 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
  * @throws AppError as `readSafetensorsHeader`, `missing-tensor`, or `safetensors-dtype` for a named tensor that is not floating point
  */
 export async function readSafetensors(path: string, names?: Iterable<string>): Promise<Map<string, FloatValues>> {
-  return withFile(path, async file => {
-    const { entries } = await readHeader(file, path)
-    const tensors = new Map<string, FloatValues>()
-    for (const name of names ?? floatNames(entries)) {
-      const entry = entries.get(name)
-      if (!entry) throw missingTensor(path, name)
-      tensors.set(name, await readTensor(file, path, name, entry))
-    }
-    return tensors
-  })
-}
-
-/**
- * Reads the shards that an index (`model.safetensors.index.json`) names.
- * @throws AppError as `readSafetensors`; `bad-safetensors` when the index is malformed or names a file outside its folder
- */
-export async function readShardedSafetensors(indexPath: string): Promise<Map<string, FloatValues>> {
-  const index = (await readJson(indexPath)) as { weight_map?: unknown } | null
-  const map = index?.weight_map
-  if (typeof map !== 'object' || map === null)
-    throw bad(indexPath, undefined, 'no weight_map in the index', 'в указателе нет weight_map')
-  const shards = new Map<string, string[]>()
-  for (const [name, shard] of Object.entries(map)) {
-    if (typeof shard !== 'string' || basename(shard) !== shard || shard.includes('\\')) {
-      throw bad(
-        indexPath,
-        name,
-        `"${String(shard)}" is not a file beside the index`,
-        `«${String(shard)}» — не файл рядом с указателем`,
-      )
-    }
-    shards.set(shard, [...(shards.get(shard) ?? []), name])
-  }
+  const stored = await listSafetensors(path)
   const tensors = new Map<string, FloatValues>()
-  for (const [shard, names] of shards) {
-    const path = join(dirname(indexPath), shard)
-    const { entries } = await readSafetensorsHeader(path)
-    const wanted = names.filter(name => !entries.has(name) || isFloat(entries.get(name)!.dtype))
-    for (const [name, tensor] of await readSafetensors(path, wanted)) tensors.set(name, tensor)
+  for (const name of names ?? [...stored.values()].filter(({ dtype }) => isFloat(dtype)).map(one => one.name)) {
+    const tensor = stored.get(name)
+    if (!tensor) throw missingTensor(path, name)
+    tensors.set(name, await readStored(tensor))
   }
   return tensors
 }
 
+/** @throws AppError `safetensors-dtype` when it is not floating point; `bad-safetensors` when the file has been cut since */
+export async function readStored(tensor: StoredTensor): Promise<FloatValues> {
+  const { path, dtype, shape, begin, end } = tensor
+  if (!isFloat(dtype)) throw notFloat(tensor)
+  const bytes = new ArrayBuffer(end - begin)
+  await withFile(path, file => readInto(file, new Uint8Array(bytes), begin, path))
+  return { dtype: 'float32', shape, data: decode(dtype, bytes) }
+}
+
 /**
- * Writes one file atomically and durably: names in order of falling size of element type and then by name, as the reference does.
- * @throws AppError `disk-full`; `shape` when a tensor's data does not fill its shape
+ * The numbers of a tensor in order, in pieces of at most 64 MiB as float32.
+ * @throws AppError as `readStored`
+ */
+export async function* streamStored(tensor: StoredTensor): AsyncGenerator<Float32Array> {
+  const { path, dtype, shape, begin, end } = tensor
+  if (!isFloat(dtype)) throw notFloat(tensor)
+  const step = pieceElements * ((end - begin) / Math.max(1, elementCount(shape)))
+  const file = await open(path)
+  try {
+    for (let at = begin; at < end; at += step) {
+      const bytes = new ArrayBuffer(Math.min(step, end - at))
+      await readInto(file, new Uint8Array(bytes), at, path)
+      yield decode(dtype, bytes)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * Writes one file atomically and durably: tensors in order of their names, as the reference orders equal element types.
+ * @throws AppError `disk-full`; `shape` when a tensor's data does not fill its shape; `float16-overflow` for numbers above 65504
  */
 export async function writeSafetensors(
   path: string,
-  tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,
+  tensors: ReadonlyMap<string, TensorSource>,
   {
     dtype = 'F32',
     metadata = { format: 'pt' },
@@ -115,27 +128,39 @@ export async function writeSafetensors(
   let offset = 0
   for (const name of names) {
     const { shape, data } = tensors.get(name)!
-    if (product(shape) !== data.length) throw wrongData(path, name, shape, data.length)
-    const end = offset + data.length * dtypeBytes[dtype]
+    if (typeof data !== 'function' && elementCount(shape) !== data.length)
+      throw wrongData(path, name, shape, data.length)
+    const end = offset + elementCount(shape) * floatBytes[dtype]
     header[name] = { dtype, shape, data_offsets: [offset, end] }
     offset = end
   }
-  await writeFileAtomic(path, fileChunks(header, names.map(name => tensors.get(name)!.data), dtype)) // prettier-ignore
+  await writeFileAtomic(path, fileChunks(path, header, names.map(name => [name, tensors.get(name)!]), dtype)) // prettier-ignore
 }
 
 /** The bytes of a file piece by piece, so that converted copies live one at a time. */
-function* fileChunks(header: object, arrays: readonly Float32Array[], dtype: FloatDtype): Generator<Uint8Array> {
+async function* fileChunks(
+  path: string,
+  header: object,
+  tensors: readonly (readonly [string, TensorSource])[],
+  dtype: FloatDtype,
+): AsyncGenerator<Uint8Array> {
   const json = Buffer.from(JSON.stringify(header))
   const length = Math.ceil(json.length / 8) * 8
   const head = Buffer.alloc(8 + length, ' ')
   head.writeBigUInt64LE(BigInt(length))
   json.copy(head, 8)
   yield head
-  for (const values of arrays) {
-    const stored = encoders[dtype](values)
-    for (let at = 0; at < stored.byteLength; at += chunkBytes) {
-      yield new Uint8Array(stored.buffer, stored.byteOffset + at, Math.min(chunkBytes, stored.byteLength - at))
+  for (const [name, { shape, data }] of tensors) {
+    let count = 0
+    for await (const values of typeof data === 'function' ? data() : [data]) {
+      count += values.length
+      if (dtype === 'F16') checkRange(path, name, values)
+      const stored = encoders[dtype](values)
+      for (let at = 0; at < stored.byteLength; at += chunkBytes) {
+        yield new Uint8Array(stored.buffer, stored.byteOffset + at, Math.min(chunkBytes, stored.byteLength - at))
+      }
     }
+    if (count !== elementCount(shape)) throw wrongData(path, name, shape, count)
   }
 }
 
@@ -143,6 +168,20 @@ const encoders: { readonly [D in FloatDtype]: (values: Float32Array) => Float32A
   F32: values => values,
   F16: toFloat16,
   BF16: toBfloat16,
+}
+
+/** From here on a float16 is rounded to infinity. */
+const float16Limit = 65520
+
+function checkRange(path: string, name: string, values: Float32Array): void {
+  let [count, largest] = [0, 0]
+  for (const value of values) {
+    const size = Math.abs(value)
+    if (size < float16Limit || size === Infinity || Number.isNaN(size)) continue
+    count++
+    largest = Math.max(largest, size)
+  }
+  if (count > 0) throw overflow(path, name, count, largest)
 }
 
 async function withFile<Result>(path: string, use: (file: FileHandle) => Promise<Result>): Promise<Result> {
@@ -156,152 +195,7 @@ async function withFile<Result>(path: string, use: (file: FileHandle) => Promise
   }
 }
 
-async function readHeader(file: FileHandle, path: string): Promise<SafetensorsHeader> {
-  const { size } = await file.stat()
-  if (size < 8) throw bad(path, undefined, `truncated: ${size} bytes`, `файл обрезан: ${size} байт`)
-  const length = Number((await readBytes(file, 0, 8, path)).readBigUInt64LE())
-  if (length > headerLimitBytes) {
-    throw bad(
-      path,
-      undefined,
-      `header of ${length} bytes, the limit is ${headerLimitBytes}`,
-      `заголовок в ${length} байт, предел ${headerLimitBytes}`,
-    )
-  }
-  if (8 + length > size)
-    throw bad(path, undefined, `truncated in the header: ${size} bytes`, `файл обрезан в заголовке: ${size} байт`)
-  const text = (await readBytes(file, 8, length, path)).toString('utf8')
-  const json = parseHeader(text, path)
-  const { __metadata__: metadata = {}, ...tensors } = json
-  const entries = new Map(Object.entries(tensors).map(([name, raw]) => [name, checkEntry(path, name, raw, 8 + length)]))
-  checkCoverage(path, entries, 8 + length, size)
-  return { entries, metadata: metadata as Record<string, string> }
-}
-
-function parseHeader(text: string, path: string): Record<string, unknown> {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw bad(
-      path,
-      undefined,
-      `header is not JSON (${(cause as Error).message})`,
-      `заголовок не JSON (${(cause as Error).message})`,
-    )
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw bad(path, undefined, 'header is not a JSON object', 'заголовок не объект JSON')
-  }
-  const twice = repeatedKey(text)
-  if (twice !== undefined) throw bad(path, twice, 'stands twice in the header', 'дважды стоит в заголовке')
-  return json as Record<string, unknown>
-}
-
-/** JSON.parse keeps the last of equal keys in silence; this finds the first key written twice in one object of valid JSON. */
-function repeatedKey(json: string): string | undefined {
-  const open: Set<string>[] = []
-  for (const [token, key] of json.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}]/gu)) {
-    if (token === '{') open.push(new Set())
-    else if (token === '}') open.pop()
-    else if (key !== undefined) {
-      const name = JSON.parse(key) as string
-      if (open.at(-1)!.has(name)) return name
-      open.at(-1)!.add(name)
-    }
-  }
-  return undefined
-}
-
-function checkEntry(path: string, name: string, raw: unknown, base: number): TensorEntry {
-  const {
-    dtype,
-    shape,
-    data_offsets: offsets,
-  } = (raw ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown }
-  if (typeof dtype !== 'string' || !Object.hasOwn(dtypeBytes, dtype)) {
-    throw bad(
-      path,
-      name,
-      `unknown element type ${JSON.stringify(dtype)}`,
-      `неизвестный тип элементов ${JSON.stringify(dtype)}`,
-    )
-  }
-  if (!isSizes(shape))
-    throw bad(path, name, `bad shape ${JSON.stringify(shape)}`, `негодная форма ${JSON.stringify(shape)}`)
-  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
-    throw bad(
-      path,
-      name,
-      `bad data_offsets ${JSON.stringify(offsets)}`,
-      `негодные data_offsets ${JSON.stringify(offsets)}`,
-    )
-  }
-  const bytes = product(shape) * dtypeBytes[dtype as SafetensorsDtype]
-  if (offsets[1] - offsets[0] !== bytes) {
-    const got = offsets[1] - offsets[0]
-    throw bad(
-      path,
-      name,
-      `${got} bytes for ${dtype} [${shape}], expected ${bytes}`,
-      `${got} байт для ${dtype} [${shape}], нужно ${bytes}`,
-    )
-  }
-  return { dtype: dtype as SafetensorsDtype, shape, begin: base + offsets[0], end: base + offsets[1] }
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every(size => Number.isSafeInteger(size) && size >= 0)
-}
-
-/** The tensors must tile the rest of the file exactly. */
-function checkCoverage(path: string, entries: ReadonlyMap<string, TensorEntry>, start: number, size: number): void {
-  let at = start
-  for (const [name, { begin, end }] of [...entries].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
-    if (begin < at)
-      throw bad(
-        path,
-        name,
-        `overlaps the tensor before it at byte ${begin}`,
-        `заходит на предыдущий тензор с байта ${begin}`,
-      )
-    if (begin > at)
-      throw bad(path, name, `a hole of ${begin - at} bytes before it`, `перед ним дыра в ${begin - at} байт`)
-    if (end > size)
-      throw bad(
-        path,
-        name,
-        `truncated: ends at byte ${end} of ${size}`,
-        `файл обрезан: конец на байте ${end} из ${size}`,
-      )
-    at = end
-  }
-  if (at !== size)
-    throw bad(
-      path,
-      undefined,
-      `${size - at} bytes after the last tensor`,
-      `${size - at} лишних байт после последнего тензора`,
-    )
-}
-
-function isFloat(dtype: SafetensorsDtype): boolean {
-  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16' || dtype === 'F64'
-}
-
-function floatNames(entries: ReadonlyMap<string, TensorEntry>): string[] {
-  return [...entries].filter(([, { dtype }]) => isFloat(dtype)).map(([name]) => name)
-}
-
-async function readTensor(file: FileHandle, path: string, name: string, entry: TensorEntry): Promise<FloatValues> {
-  const { dtype, shape, begin, end } = entry
-  if (!isFloat(dtype)) throw notFloat(path, name, dtype)
-  const bytes = new ArrayBuffer(end - begin)
-  await readInto(file, new Uint8Array(bytes), begin, path)
-  return { dtype: 'float32', shape, data: decode(dtype, bytes) }
-}
-
-function decode(dtype: SafetensorsDtype, bytes: ArrayBuffer): Float32Array {
+function decode(dtype: 'F32' | 'F16' | 'BF16' | 'F64', bytes: ArrayBuffer): Float32Array {
   if (dtype === 'F32') return new Float32Array(bytes)
   if (dtype === 'F64') return Float32Array.from(new Float64Array(bytes))
   return dtype === 'F16' ? fromFloat16(new Uint16Array(bytes)) : fromBfloat16(new Uint16Array(bytes))
@@ -322,21 +216,8 @@ async function readInto(file: FileHandle, target: Uint8Array, position: number, 
   }
 }
 
-function product(shape: readonly number[]): number {
-  return shape.reduce((count, size) => count * size, 1)
-}
-
-const fetchAgain: Text = {
-  en: 'The file is damaged or not safetensors; fetch or write it again',
-  ru: 'Файл повреждён или это не safetensors; скачайте или запишите его заново',
-}
-
-function bad(path: string, tensor: string | undefined, en: string, ru: string): AppError {
-  const where = tensor === undefined ? path : `${path}, tensor ${tensor}`
-  return new AppError('bad-safetensors', { where, what: { en, ru }, fix: fetchAgain })
-}
-
-function missingTensor(path: string, name: string): AppError {
+/** A tensor that was asked for and is not there. */
+export function missingTensor(path: string, name: string): AppError {
   return new AppError('missing-tensor', {
     where: `${path}, tensor ${name}`,
     what: { en: 'there is no such tensor in the file', ru: 'такого тензора в файле нет' },
@@ -347,7 +228,7 @@ function missingTensor(path: string, name: string): AppError {
   })
 }
 
-function notFloat(path: string, name: string, dtype: string): AppError {
+function notFloat({ path, name, dtype }: StoredTensor): AppError {
   return new AppError('safetensors-dtype', {
     where: `${path}, tensor ${name}`,
     what: { en: `element type ${dtype} is not a weight type`, ru: `тип элементов ${dtype} не годится для весов` },
@@ -360,5 +241,17 @@ function wrongData(path: string, name: string, shape: readonly number[], length:
     where: `${path}, tensor ${name}`,
     what: { en: `${length} values for shape [${shape}]`, ru: `${length} значений для формы [${shape}]` },
     fix: { en: 'This is a bug in Dvoynik; please report it', ru: 'Это ошибка Двойника; сообщите о ней' },
+  })
+}
+
+function overflow(path: string, name: string, count: number, largest: number): AppError {
+  const size = largest.toPrecision(6)
+  return new AppError('float16-overflow', {
+    where: `${path}, tensor ${name}`,
+    what: {
+      en: `float16 ends at 65504, and numbers beyond it would become infinite: at least ${count} here, up to ${size}`,
+      ru: `float16 кончается на 65504, а большие числа стали бы бесконечностью: здесь их не меньше ${count}, до ${size}`,
+    },
+    fix: { en: 'Write the model as bfloat16 or float32', ru: 'Запишите модель как bfloat16 или float32' },
   })
 }

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists, fileNotFound, readJson, writeFileAtomic } from '../base/files.js'
 import { normalAt, streamOf } from '../base/random.js'
-import { readSafetensors, readShardedSafetensors, writeSafetensors, type FloatDtype } from '../formats/safetensors.js'
+import { isFloat } from '../formats/safetensors-header.js'
+import { readStored, type FloatDtype, type StoredTensor } from '../formats/safetensors.js'
+import { listFolder, singleFile, writeShards } from '../formats/safetensors-shards.js'
 import { elementCount, type FloatTensor } from '../graph/tensor.js'
 import { architectures } from './architectures.js'
 import { parseConfig } from './config.js'
@@ -25,7 +27,32 @@ export interface Model {
 /** Element type on disk. */
 export type StoredDtype = 'float32' | 'float16' | 'bfloat16'
 
-const storedDtypes: { readonly [D in StoredDtype]: FloatDtype } = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' }
+/** The types that weights are stored in, by the names of config.json. */
+export const storedDtypes: { readonly [D in StoredDtype]: FloatDtype } = {
+  float32: 'F32',
+  float16: 'F16',
+  bfloat16: 'BF16',
+}
+
+/** A model on disk: what it is, and where its numbers lie. */
+export interface StoredModel extends Omit<Model, 'weights'> {
+  /** The tensors of the configuration, by the names and in the order that `Model` has. */
+  readonly stored: ReadonlyMap<string, StoredTensor>
+}
+
+/**
+ * Reads config.json and finds the tensors in model.safetensors or the shards of its index, without reading their numbers.
+ * @throws AppError as `loadModel`
+ */
+export async function openModel(folder: string): Promise<StoredModel> {
+  const path = join(folder, 'config.json')
+  const json = (await readJson(path)) as ConfigJson
+  const config = parseConfig(json, path)
+  const stored = checkWeights(config, await listWeights(folder), folder)
+  const generationPath = join(folder, 'generation_config.json')
+  const generation = (await exists(generationPath)) ? ((await readJson(generationPath)) as ConfigJson) : undefined
+  return { config, json, stored, generation }
+}
 
 /**
  * Reads config.json and model.safetensors (or the shards of its index); numbers become float32.
@@ -33,29 +60,37 @@ const storedDtypes: { readonly [D in StoredDtype]: FloatDtype } = { float32: 'F3
  * `missing-tensor`, `unknown-tensor` or `weight-shape` when the weights are not those of the configuration
  */
 export async function loadModel(folder: string): Promise<Model> {
-  const path = join(folder, 'config.json')
-  const json = (await readJson(path)) as ConfigJson
-  const config = parseConfig(json, path)
-  const weights = checkWeights(config, await readWeights(folder), folder)
-  const generationPath = join(folder, 'generation_config.json')
-  const generation = (await exists(generationPath)) ? ((await readJson(generationPath)) as ConfigJson) : undefined
-  return { config, json, weights, generation }
+  const { stored, ...model } = await openModel(folder)
+  const weights = new Map<string, FloatTensor>()
+  for (const [name, tensor] of stored) weights.set(name, await readStored(tensor))
+  return { ...model, weights }
 }
 
 /**
- * Writes config.json, generation_config.json and model.safetensors into a folder; other files there stay.
- * @throws AppError `disk-full`
+ * Writes config.json, generation_config.json and model.safetensors, or shards of it, into a folder; other files there stay.
+ * @throws AppError `disk-full`; `float16-overflow` for numbers beyond 65504
  */
 export async function saveModel(
   folder: string,
   model: Model,
-  { dtype = 'float32' }: { dtype?: StoredDtype } = {},
+  { dtype = 'float32', maxShardBytes }: { dtype?: StoredDtype; maxShardBytes?: number } = {},
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
-  await writeSafetensors(join(folder, 'model.safetensors'), model.weights, { dtype: storedDtypes[dtype] })
-  const key = 'dtype' in model.json ? 'dtype' : 'torch_dtype'
-  await writeFileAtomic(join(folder, 'config.json'), toJson({ ...model.json, [key]: dtype }))
-  if (model.generation) await writeFileAtomic(join(folder, 'generation_config.json'), toJson(model.generation))
+  await writeShards(folder, model.weights, { dtype: storedDtypes[dtype], maxShardBytes })
+  await writeModelConfig(folder, model, dtype)
+}
+
+/** Writes config.json, naming the element type under the key it has there, and generation_config.json. */
+export async function writeModelConfig(
+  folder: string,
+  { json, generation }: Pick<Model, 'json' | 'generation'>,
+  dtype: StoredDtype,
+): Promise<void> {
+  const written = ['dtype', 'torch_dtype'].filter(key => key in json)
+  const keys = written.length > 0 ? written : ['torch_dtype']
+  const named = { ...json, ...Object.fromEntries(keys.map(key => [key, dtype])) }
+  await writeFileAtomic(join(folder, 'config.json'), toJson(named))
+  if (generation) await writeFileAtomic(join(folder, 'generation_config.json'), toJson(generation))
 }
 
 /**
@@ -80,24 +115,26 @@ function drawTensor(config: ModelConfig, { name, shape, role }: WeightSpec, seed
   return { dtype: 'float32', shape, data }
 }
 
-async function readWeights(folder: string): Promise<Map<string, FloatTensor>> {
-  const single = join(folder, 'model.safetensors')
-  if (await exists(single)) return readSafetensors(single)
-  const index = join(folder, 'model.safetensors.index.json')
-  if (await exists(index)) return readShardedSafetensors(index)
+async function listWeights(folder: string): Promise<Map<string, StoredTensor>> {
+  const stored = await listFolder(folder)
+  if (stored) return stored
   const pickle = (await readdir(folder)).find(name => /\.(?:bin|pt|pth|ckpt)$/.test(name))
-  throw pickle === undefined ? fileNotFound(single) : pickleWeights(join(folder, pickle))
+  throw pickle === undefined ? fileNotFound(join(folder, singleFile)) : pickleWeights(join(folder, pickle))
 }
 
 /** The tensors of the configuration, exactly; names saved from the bare model get their prefix. */
-function checkWeights(config: ModelConfig, read: Map<string, FloatTensor>, folder: string): Map<string, FloatTensor> {
+function checkWeights(
+  config: ModelConfig,
+  read: ReadonlyMap<string, StoredTensor>,
+  folder: string,
+): Map<string, StoredTensor> {
   const { names } = architectures[config.modelType]
   const specs = weightSpecs(config)
   const bare = !read.has(specs[0].name) && read.has(specs[0].name.slice(names.prefix.length))
   const rest = new Map(
     [...read].map(([name, tensor]) => [bare && name !== `${names.head}.weight` ? names.prefix + name : name, tensor]),
   )
-  const weights = new Map<string, FloatTensor>()
+  const weights = new Map<string, StoredTensor>()
   for (const { name, shape } of specs) {
     const tensor = rest.get(name)
     if (!tensor) throw missingTensor(folder, name)
@@ -106,8 +143,8 @@ function checkWeights(config: ModelConfig, read: Map<string, FloatTensor>, folde
     rest.delete(name)
   }
   if (config.tied) rest.delete(`${names.head}.weight`)
-  const unknown = [...rest.keys()].find(name => !names.ignored.test(name))
-  if (unknown !== undefined) throw unknownTensor(folder, unknown)
+  const unknown = [...rest].find(([name, { dtype }]) => isFloat(dtype) && !names.ignored.test(name))
+  if (unknown) throw unknownTensor(folder, unknown[0])
   return weights
 }
 

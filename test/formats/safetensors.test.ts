@@ -3,12 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
-import {
-  readSafetensors,
-  readSafetensorsHeader,
-  readShardedSafetensors,
-  writeSafetensors,
-} from '../../src/formats/safetensors.js'
+import { readSafetensors, readSafetensorsHeader, readStored, writeSafetensors } from '../../src/formats/safetensors.js'
+import { listShards } from '../../src/formats/safetensors-shards.js'
 
 let folder = ''
 beforeAll(async () => {
@@ -75,12 +71,12 @@ test('shards are read through their index', async () => {
   await writeSafetensors(join(folder, 'two.safetensors'), new Map([['y', { shape: [1], data: Float32Array.of(2) }]]))
   const index = join(folder, 'model.safetensors.index.json')
   await writeFile(index, JSON.stringify({ weight_map: { x: 'one.safetensors', y: 'two.safetensors' } }))
-  const read = await readShardedSafetensors(index)
-  expect([...read].map(([name, { data }]) => [name, ...data])).toEqual([['x', 1], ['y', 2]]) // prettier-ignore
+  const read = await Promise.all([...(await listShards(index))].map(async ([name, one]) => [name, ...(await readStored(one)).data])) // prettier-ignore
+  expect(read).toEqual([['x', 1], ['y', 2]]) // prettier-ignore
   await writeFile(index, JSON.stringify({ weight_map: { x: 'one.safetensors', z: 'two.safetensors' } }))
-  expect(await failure(readShardedSafetensors(index))).toMatch('missing-tensor | two.safetensors, tensor z')
+  expect(await failure(listShards(index))).toMatch('missing-tensor | two.safetensors, tensor z')
   await writeFile(index, JSON.stringify({ weight_map: { x: '../one.safetensors' } }))
-  expect(await failure(readShardedSafetensors(index))).toMatch('bad-safetensors')
+  expect(await failure(listShards(index))).toMatch('bad-safetensors')
 })
 
 const entry = (from: number, to: number, count: number, dtype = 'F32') => ({
