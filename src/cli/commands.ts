@@ -5,6 +5,7 @@ import type { CommandSpec } from './command.js'
 import { engineCommand } from './engine-command.js'
 import { explainCommand } from './explain-command.js'
 import { buildCommand, exportCommand, tokenizerCommand, trainCommand } from './model-commands.js'
+import { modelCommand } from './model-files-command.js'
 import { addCommand, initCommand, runAllCommand, statusCommand } from './project-commands.js'
 
 export const commands: Readonly<Record<string, CommandSpec>> = {
@@ -20,4 +21,5 @@ export const commands: Readonly<Record<string, CommandSpec>> = {
   status: statusCommand,
   explain: explainCommand,
   engine: engineCommand,
+  model: modelCommand,
 }

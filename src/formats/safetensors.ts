@@ -1,5 +1,6 @@
 // Named tensors in a .safetensors file to float32 arrays and back, whole or piece by piece, with every offset checked.
 import { open, type FileHandle } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { fileNotFound, writeFileAtomic } from '../base/files.js'
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.js'
@@ -245,9 +246,9 @@ function wrongData(path: string, name: string, shape: readonly number[], length:
 }
 
 function overflow(path: string, name: string, count: number, largest: number): AppError {
-  const size = largest.toPrecision(6)
+  const size = Number(largest.toPrecision(4))
   return new AppError('float16-overflow', {
-    where: `${path}, tensor ${name}`,
+    where: `${basename(path)}, tensor ${name}`,
     what: {
       en: `float16 ends at 65504, and numbers beyond it would become infinite: at least ${count} here, up to ${size}`,
       ru: `float16 кончается на 65504, а большие числа стали бы бесконечностью: здесь их не меньше ${count}, до ${size}`,

@@ -79,19 +79,39 @@ export function canMerge({ method }: Adapter): boolean {
  */
 export function mergeAdapter(model: Model, adapter: Adapter): Model {
   checkAdapter(model, adapter)
-  const { fold } = kindOf(adapter.method)
-  if (fold === undefined) throw cannotMerge(adapter.method, notInWeights)
   const weights = new Map(model.weights)
-  const tensor = (name: string): FloatTensor => adapter.weights.get(name)!
-  for (const name of savedTensors(model.config, adapter.saved)) weights.set(name, tensor(adapterNames.saved(name)))
-  for (const module of adapter.modules) {
-    for (const [name, folded] of fold(model, adapter, module)) weights.set(name, folded)
-  }
-  for (const [module, ids] of adapter.rows) {
-    const name = `${module}.weight`
-    weights.set(name, putRows(weights.get(name)!, ids, tensor(adapterNames.rows(module)).data))
+  for (const module of mergedModules(adapter)) {
+    for (const [name, tensor] of mergeModule(model, adapter, module)) weights.set(name, tensor)
   }
   return { ...model, weights }
+}
+
+/**
+ * Full names of the modules whose tensors merging changes.
+ * @throws AppError `cannot-merge`
+ */
+export function mergedModules({ method, modules, rows, saved }: Adapter): ReadonlySet<string> {
+  if (kindOf(method).fold === undefined) throw cannotMerge(method, notInWeights)
+  return new Set([...saved, ...modules, ...rows.keys()])
+}
+
+/** The tensors of one module with the adapter folded in, by name; of the model's tensors only those of the module are read. */
+export function mergeModule(model: Model, adapter: Adapter, module: string): Map<string, FloatTensor> {
+  const tensor = (name: string): FloatTensor => adapter.weights.get(name)!
+  const merged = new Map<string, FloatTensor>()
+  if (adapter.saved.includes(module)) {
+    for (const name of savedTensors(model.config, [module])) merged.set(name, tensor(adapterNames.saved(name)))
+  }
+  if (adapter.modules.includes(module)) {
+    for (const [name, folded] of kindOf(adapter.method).fold!(model, adapter, module)) merged.set(name, folded)
+  }
+  const ids = adapter.rows.get(module)
+  if (ids) {
+    const name = `${module}.weight`
+    const table = merged.get(name) ?? model.weights.get(name)!
+    merged.set(name, putRows(table, ids, tensor(adapterNames.rows(module)).data))
+  }
+  return merged
 }
 
 /**

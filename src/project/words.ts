@@ -18,6 +18,8 @@ export const stageWords: Words = {
   tokenizer: { en: 'Tokenizer', ru: 'Токенизатор' },
   train: { en: 'Training', ru: 'Обучение' },
   evaluate: { en: 'Evaluation', ru: 'Оценка' },
+  download: { en: 'Download', ru: 'Загрузка' },
+  convert: { en: 'Conversion', ru: 'Преобразование' },
 }
 
 /** What is counted; the Russian word is a genitive plural, so that it fits before any number: «абзацев: 5». */
@@ -33,6 +35,7 @@ export const unitWords: Words = {
   pieces: { en: 'pieces', ru: 'токенов' },
   passes: { en: 'passes', ru: 'проходов' },
   steps: { en: 'steps', ru: 'шагов' },
+  MB: { en: 'MB', ru: 'МБ' },
 }
 
 /** Why something was left out. */
