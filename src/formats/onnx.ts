@@ -3,7 +3,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { AppError } from '../base/errors.js'
 
 /** Element type numbers of TensorProto.DataType. */
-export const onnxElementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10 } as const
+export const onnxElementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10, uint4: 21 } as const
 
 export interface OnnxValue {
   readonly name: string
@@ -11,9 +11,17 @@ export interface OnnxValue {
   readonly shape: readonly number[]
 }
 
-/** A stored value; `bytes` are little-endian and row-major. */
+/** A stored value; its bytes are little-endian and row-major, two uint4 in one byte, the first one low. */
 export interface OnnxInitializer extends OnnxValue {
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array | ExternalBytes
+}
+
+/** Bytes that stay in a file of their own. */
+export interface ExternalBytes {
+  /** Path from the folder that the reader of the model is told, with `/`. */
+  readonly location: string
+  readonly offset: number
+  readonly length: number
 }
 
 export type OnnxAttribute =
@@ -93,7 +101,17 @@ function writeInitializer(writer: BinaryWriter, { name, elementType, shape, byte
   for (const size of shape) writer.tag(1, WireType.Varint).int64(size)
   writer.tag(2, WireType.Varint).int32(elementType)
   writer.tag(8, WireType.LengthDelimited).string(name)
-  writer.tag(9, WireType.LengthDelimited).bytes(bytes)
+  if (bytes instanceof Uint8Array) writer.tag(9, WireType.LengthDelimited).bytes(bytes)
+  else writeExternal(writer, bytes)
+}
+
+function writeExternal(writer: BinaryWriter, external: ExternalBytes): void {
+  for (const [key, value] of Object.entries(external))
+    message(writer, 13, entry => {
+      entry.tag(1, WireType.LengthDelimited).string(key)
+      entry.tag(2, WireType.LengthDelimited).string(String(value))
+    })
+  writer.tag(14, WireType.Varint).int32(1)
 }
 
 function writeValue(writer: BinaryWriter, { name, elementType, shape }: OnnxValue): void {
@@ -115,10 +133,10 @@ function message(writer: BinaryWriter, field: number, fill: (inner: BinaryWriter
 }
 
 function checkSize(initializers: readonly OnnxInitializer[]): void {
-  const total = initializers.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  const sizes = initializers.map(({ bytes }) => (bytes instanceof Uint8Array ? bytes.length : 0))
+  const total = sizes.reduce((sum, size) => sum + size, 0)
   if (total <= maxStoredBytes) return
-  const largest = initializers.reduce((a, b) => (a.bytes.length >= b.bytes.length ? a : b))
-  const [totalGb, largestGb] = [total, largest.bytes.length].map(size => (size / 1e9).toFixed(1))
+  const [totalGb, largestGb] = [total, Math.max(...sizes)].map(size => (size / 1e9).toFixed(1))
   throw new AppError('onnx-too-large', {
     what: {
       en: `the values stored in the graph take ${totalGb} GB (the largest ${largestGb} GB), a model file holds 1.9 GB`,

@@ -264,6 +264,28 @@ export function linear(x: Node, w: Node, bias?: Node, options: Pick<ProductOptio
   return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
 }
 
+/** Codes and scales of a frozen matrix as `QuantizedMatMul` takes them. */
+export interface QuantizedNodes {
+  readonly codes: Node
+  readonly scales: Node
+}
+
+/**
+ * x·Wᵀ for x [..., inputs] and a frozen W [outputs, inputs] in codes; only x has a gradient.
+ * @param mirror codes and scales of Wᵀ, the same numbers: the gradient then runs as fast as the product itself
+ * @throws AppError `shape`
+ */
+export function quantizedMatmul(
+  x: Node,
+  matrix: QuantizedNodes,
+  attributes: Omit<OpAttributes['QuantizedMatMul'], 'transposed'> & { readonly transposed?: boolean },
+  mirror?: QuantizedNodes,
+): Node {
+  const tables = [matrix, ...(mirror ? [mirror] : [])].flatMap(({ codes, scales }) => [codes, scales])
+  const y = one('QuantizedMatMul', [rowsOf(x), ...tables], { transposed: false, ...attributes })
+  return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
+}
+
 /** [..., K] as [rows, K]. */
 function rowsOf(x: Node): Node {
   const width = x.shape[x.shape.length - 1]

@@ -1,33 +1,10 @@
 // Turns one operation of a graph into ONNX nodes; there is one total table for each dialect.
 import type { OnnxAttribute } from '../formats/onnx.js'
 import { onnxElementTypes } from '../formats/onnx.js'
-import type { Node } from './graph.js'
-import type { OpAttributes, OpName } from './ops.js'
+import type { OnnxContext, Written } from './onnx-context.js'
+import { writeQuantized, writeQuantizedFused } from './onnx-quantized.js'
+import type { OpName } from './ops.js'
 import { elementCount } from './tensor.js'
-
-/** What a rule may write. */
-export interface OnnxContext {
-  /** Adds a node and returns the name of its first output; outputs are temporary values by default. */
-  node(
-    opType: string,
-    inputs: readonly string[],
-    outputs?: readonly string[],
-    attributes?: Readonly<Record<string, OnnxAttribute>>,
-    domain?: string,
-  ): string
-  /** The name of a stored int64 list. */
-  int64s(list: readonly number[]): string
-  /** The name of a stored float32 number. */
-  float(value: number): string
-}
-
-/** The operation to write, with the names of its values. */
-export interface Written<Op extends OpName> {
-  readonly node: Node
-  readonly attributes: OpAttributes[Op]
-  readonly inputs: readonly string[]
-  readonly output: (index: number) => string
-}
 
 type OnnxRule<Op extends OpName> = (context: OnnxContext, written: Written<Op>) => void
 
@@ -101,6 +78,7 @@ const standard: OnnxTable = {
       transB: flag(transposeB),
       alpha: { float: alpha },
     }),
+  QuantizedMatMul: writeQuantized,
   Softmax: onAxis('Softmax'),
   LogSoftmax: onAxis('LogSoftmax'),
   ReduceSum: reduction('ReduceSum'),
@@ -175,6 +153,7 @@ const onnxruntime: OnnxTable = {
     else if (plain) context.node('MatMul', inputs, [output(0)])
     else context.node('FusedMatMul', inputs, [output(0)], attributes, contrib)
   },
+  QuantizedMatMul: writeQuantizedFused,
   LayerNorm: (context, { inputs, output, attributes: { epsilon } }) =>
     void context.node('LayerNormalization', inputs, [output(0), output(1), output(2)], {
       axis: { int: -1 },

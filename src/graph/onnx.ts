@@ -1,4 +1,5 @@
 // Turns a graph into an ONNX model: equal operations are written once, each by its entry in one table.
+import { parse } from 'node:path'
 import { AppError } from '../base/errors.js'
 import {
   encodeOnnx,
@@ -9,10 +10,12 @@ import {
   type OnnxValue,
 } from '../formats/onnx.js'
 import type { Graph, Node } from './graph.js'
-import { onnxRules, type OnnxContext, type OnnxDialect, type Written } from './onnx-rules.js'
+import type { OnnxContext, Written } from './onnx-context.js'
+import { onnxRules, type OnnxDialect } from './onnx-rules.js'
 import type { OpAttributes, OpName } from './ops.js'
+import { shapeError } from './ops.js'
 import { topologicalOrder } from './order.js'
-import type { HostTensor, TensorType } from './tensor.js'
+import { elementBytes, elementCount, type FrozenTensor, type HostTensor, type TensorType } from './tensor.js'
 
 export interface WrittenGraph {
   readonly bytes: Uint8Array
@@ -20,19 +23,29 @@ export interface WrittenGraph {
   readonly inputs: Readonly<Record<string, TensorType>>
   /** Graph outputs: the name they have in the model, which differs where an input has the same name. */
   readonly outputs: Readonly<Record<string, TensorType & { readonly onnxName: string }>>
+  /** The folder that paths of values in files begin in; undefined when there are none. */
+  readonly root?: string
 }
+
+/** Inputs whose values are written into the model, or stay in a file that the model names. */
+export type FrozenInputs = ReadonlyMap<string, FrozenTensor>
 
 /**
  * @param dialect `standard` has only operations of the ONNX standard
- * @throws AppError `onnx-too-large`; `duplicate-input` when two inputs share a name but not a type
+ * @param frozen inputs by name that are stored instead of fed
+ * @throws AppError `onnx-too-large`; `duplicate-input` when two inputs share a name but not a type; `shape` for a frozen
+ * value of another type than its input
  */
-export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect): WrittenGraph {
+export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: FrozenInputs = new Map()): WrittenGraph {
   const { operations, valueOf } = findOperations(Object.values(outputs))
-  const inputs = collectInputs(operations)
+  const everyInput = collectInputs(operations)
+  const inputs = Object.fromEntries(Object.entries(everyInput).filter(([name]) => !frozen.has(name)))
+  const stored = Object.entries(everyInput).filter(([name]) => frozen.has(name))
   const results = Object.entries(outputs).map(([name, node]) => ({ name, node, value: valueOf(node) }))
   const writer = new ModelWriter(operations, dialect)
+  for (const [name, type] of stored) writer.storeFrozen(name, type, frozen.get(name)!)
   const named = results.map(({ name, node, value }) => {
-    const onnxName = writer.nameOutput(value, name in inputs ? `${name}:out` : name)
+    const onnxName = writer.nameOutput(value, name in everyInput ? `${name}:out` : name)
     return { name, onnxName, dtype: node.dtype, shape: node.shape }
   })
   writer.writeOperations()
@@ -46,7 +59,14 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect): WrittenGrap
     }),
     inputs,
     outputs: Object.fromEntries(named.map(({ name, ...rest }) => [name, rest])),
+    root: rootOf([...frozen.values()]),
   }
+}
+
+/** Where absolute paths begin: `/`, or a drive. */
+function rootOf(tensors: readonly FrozenTensor[]): string | undefined {
+  const first = tensors.find(tensor => 'path' in tensor)
+  return first && parse(first.path).root
 }
 
 function describe(name: string, { dtype, shape }: TensorType): OnnxValue {
@@ -124,6 +144,14 @@ function duplicateInput(name: string, a: TensorType, b: TensorType): AppError {
   })
 }
 
+/** The bytes of an array, or their place in a file. */
+function storedBytes(tensor: FrozenTensor): OnnxInitializer['bytes'] {
+  if ('data' in tensor) return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
+  const { path, offset, dtype, shape } = tensor
+  const location = path.slice(parse(path).root.length).replaceAll('\\', '/')
+  return { location, offset, length: elementCount(shape) * elementBytes[dtype] }
+}
+
 /** Collects the nodes and stored values of one model. */
 class ModelWriter implements OnnxContext {
   readonly nodes: OnnxNode[] = []
@@ -176,10 +204,23 @@ class ModelWriter implements OnnxContext {
     return this.names.get(`${operation}.${output}`) ?? `${node.op}:${operation}.${output}`
   }
 
-  private storeConstant(index: number, { dtype, shape, data }: HostTensor): void {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    const name = this.nameOf({ operation: index, output: 0 })
-    this.initializers.push({ name, elementType: onnxElementTypes[dtype], shape, bytes })
+  private storeConstant(index: number, tensor: HostTensor): void {
+    this.storeTensor(this.nameOf({ operation: index, output: 0 }), tensor)
+  }
+
+  storeFrozen(name: string, type: TensorType, tensor: FrozenTensor): void {
+    const [expected, given] = [type, tensor].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`)
+    if (expected !== given)
+      throw shapeError(name, {
+        en: `needs ${expected}, the frozen value is ${given}`,
+        ru: `нужен тензор ${expected}, а замороженный — ${given}`,
+      })
+    this.storeTensor(name, tensor)
+  }
+
+  private storeTensor(name: string, tensor: FrozenTensor): void {
+    const { dtype, shape } = tensor
+    this.initializers.push({ name, elementType: onnxElementTypes[dtype], shape, bytes: storedBytes(tensor) })
   }
 
   node(
@@ -201,6 +242,17 @@ class ModelWriter implements OnnxContext {
   float(value: number): string {
     const bytes = new Uint8Array(Float32Array.of(value).buffer)
     return this.store(`float:${value}`, { elementType: onnxElementTypes.float32, shape: [], bytes })
+  }
+
+  bytes(name: string, elementType: number, shape: readonly number[], make: () => Uint8Array): string {
+    return this.stored.has(name) ? name : this.store(name, { elementType, shape, bytes: make() })
+  }
+
+  view(name: string, elementType: number, shape: readonly number[]): string | undefined {
+    const original = this.initializers.find(value => value.name === name)
+    return (
+      original && this.store(`${name}:${elementType}:${shape.join()}`, { elementType, shape, bytes: original.bytes })
+    )
   }
 
   /** Stores a value under its name, once. */

@@ -18,6 +18,19 @@ interface Product {
   readonly alpha: number
 }
 
+/** A frozen matrix W [outputs, inputs] in codes of 8 or 4 bits: W = (code − 2^(bits−1)) · scale of its block. */
+export interface QuantizedProduct {
+  readonly inputs: number
+  readonly outputs: number
+  readonly bits: 8 | 4
+  /** Neighbours along the inputs that share a scale: a power of two, 16 or more. */
+  readonly block: number
+  /** x·W instead of x·Wᵀ. */
+  readonly transposed: boolean
+  /** What x may be rounded to, block by block, where the runtime is faster so; `float32` leaves it alone. */
+  readonly activations: 'int8' | 'float32'
+}
+
 /** Every operation with its attributes. A new one does not compile until each table has it. */
 export interface OpAttributes {
   Input: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }
@@ -55,6 +68,11 @@ export interface OpAttributes {
   MatMul: Product
   /** Rank-2 x and w with a bias row: alpha · x·w + bias. */
   Linear: Product
+  /**
+   * x [M, inputs], codes uint8 [outputs, blocks, block·bits/8], scales [outputs, blocks]; then, where a runtime wants both
+   * ways ready, codes and scales of Wᵀ, which must stand for the same numbers.
+   */
+  QuantizedMatMul: QuantizedProduct
   Softmax: Axis
   LogSoftmax: Axis
   ReduceSum: Reduction
@@ -140,6 +158,15 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
     checkShape('Linear', 'bias', bias, [y.shape[1]])
     checkDType('Linear', bias, y.dtype)
     return [y]
+  },
+  QuantizedMatMul: ([x, ...tables], attributes) => {
+    const { inputs, outputs, transposed } = attributes
+    checkRank('QuantizedMatMul', x, 2)
+    checkDType('QuantizedMatMul', x, 'float32')
+    checkShape('QuantizedMatMul', 'x', x, [x.shape[0], transposed ? outputs : inputs])
+    checkCodes(tables.slice(0, 2), attributes)
+    if (tables.length > 2) checkCodes(tables.slice(2), { ...attributes, inputs: outputs, outputs: inputs })
+    return [{ dtype: x.dtype, shape: [x.shape[0], transposed ? inputs : outputs] }]
   },
   Softmax: axisKeeping('Softmax'),
   LogSoftmax: axisKeeping('LogSoftmax'),
@@ -235,11 +262,12 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
   },
 }
 
-/** Number of inputs of each operation; Concat takes one or more. */
-const inputCounts: { readonly [Op in OpName]: number | 'one or more' } = {
+/** Number of inputs of each operation. */
+const inputCounts: { readonly [Op in OpName]: number | '3 or 5' | 'one or more' } = {
   ...{ Input: 0, Constant: 0, StopGradient: 1, Add: 2, Sub: 2, Mul: 2, Div: 2, Maximum: 2, Minimum: 2 },
   ...{ Neg: 1, Abs: 1, Sign: 1, Round: 1, Exp: 1, Log: 1, Sqrt: 1, Sin: 1, Cos: 1, Tanh: 1, Sigmoid: 1, Erf: 1 },
   ...{ Relu: 1, Silu: 1, Gelu: 1, Where: 3, Equal: 2, Less: 2, LessOrEqual: 2, Greater: 2, And: 2, Not: 1, Cast: 1 },
+  QuantizedMatMul: '3 or 5' as const,
   ...{ MatMul: 2, Linear: 3, Softmax: 1, LogSoftmax: 1, ReduceSum: 1, ReduceMean: 1, ReduceMax: 1, Reshape: 1 },
   ...{ Transpose: 1, Concat: 'one or more' as const, Slice: 1, Pad: 1, Split: 1, Expand: 1, Gather: 2 },
   ...{ ScatterAddRows: 3, GatherElements: 2, ScatterElementsAdd: 3, LayerNorm: 3, RmsNorm: 2, CrossEntropy: 2 },
@@ -255,12 +283,17 @@ export function inferTypes<Op extends OpName>(
   attributes: OpAttributes[Op],
 ): readonly TensorType[] {
   const count = inputCounts[op]
-  if (count === 'one or more' ? inputs.length === 0 : inputs.length !== count)
+  if (!fitsCount(inputs.length, count))
     throw shapeError(op, {
       en: `takes ${count} inputs, received ${inputs.length}`,
       ru: `ожидается входов: ${count}, получено ${inputs.length}`,
     })
   return typeRules[op](inputs, attributes)
+}
+
+function fitsCount(given: number, count: number | '3 or 5' | 'one or more'): boolean {
+  if (count === 'one or more') return given > 0
+  return count === '3 or 5' ? given === 3 || given === 5 : given === count
 }
 
 /**
@@ -349,6 +382,14 @@ function productType(op: OpName, a: TensorType, b: TensorType, { transposeA, tra
       ru: `${show(a.shape)}${transposeA ? 'ᵀ' : ''} и ${show(b.shape)}${transposeB ? 'ᵀ' : ''}: внутренние размеры ${innerA} и ${innerB} различаются`,
     })
   return { dtype: a.dtype, shape: [...broadcastShapes(op, a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n] }
+}
+
+function checkCodes([codes, scales]: readonly TensorType[], { inputs, outputs, bits, block }: QuantizedProduct): void {
+  const blocks = Math.ceil(inputs / block)
+  checkDType('QuantizedMatMul', codes, 'uint8')
+  checkShape('QuantizedMatMul', 'codes', codes, [outputs, blocks, (block * bits) / 8])
+  checkDType('QuantizedMatMul', scales, 'float32')
+  checkShape('QuantizedMatMul', 'scales', scales, [outputs, blocks])
 }
 
 function lastTwo(shape: readonly number[], transposed: boolean): readonly number[] {

@@ -108,6 +108,14 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
   Cast: ({ inputs: [x], outputs: [y] }, dy) => [isFloat(x) && isFloat(y) ? g.cast(dy, x.dtype) : undefined],
   MatMul: ({ inputs: [a, b], attributes }, dy) => productGradients(a, b, attributes, dy),
   Linear: ({ inputs: [x, w], attributes }, dy) => [...productGradients(x, w, attributes, dy), g.reduceSum(dy, [0])],
+  // y = x·Wᵀ: dx = dy·W. The codes are frozen. With both layouts at hand the other one makes it a product like the first
+  QuantizedMatMul: ({ inputs: [, codes, scales, ...mirror], attributes }, dy) => {
+    const { inputs, outputs, transposed } = attributes
+    if (mirror.length === 0)
+      return [g.quantizedMatmul(dy, { codes, scales }, { ...attributes, transposed: !transposed })]
+    const swapped = { ...attributes, inputs: outputs, outputs: inputs }
+    return [g.quantizedMatmul(dy, { codes: mirror[0], scales: mirror[1] }, swapped, { codes, scales })]
+  },
   // d softmax = y·(dx − Σ y·dx)
   Softmax: ({ outputs: [y], attributes: { axis } }, dy) => {
     const weighted = g.mul(dy, y)

@@ -8,12 +8,32 @@ export interface TensorType {
   readonly shape: readonly number[]
 }
 
+/** Bytes of one element. */
+export const elementBytes: { readonly [D in DType]: number } = {
+  float32: 4,
+  float16: 2,
+  int64: 8,
+  int32: 4,
+  uint8: 1,
+  bool: 1,
+}
+
 export type HostArray = Float32Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array
 
 /** Values on the host. `data` is row-major and holds exactly the product of `shape`. Typed arrays handed to native code own their ArrayBuffer. */
 export interface HostTensor extends TensorType {
   readonly data: HostArray
 }
+
+/** Values that stay in a file: little-endian, row-major, `offset` bytes from its start. */
+export interface StoredTensor extends TensorType {
+  /** Absolute path. */
+  readonly path: string
+  readonly offset: number
+}
+
+/** Values that never change: a runtime may keep them in whatever order it computes fastest with. */
+export type FrozenTensor = HostTensor | StoredTensor
 
 export interface FloatTensor extends TensorType {
   readonly dtype: 'float32'

@@ -190,6 +190,16 @@ const evaluators: { readonly [Op in OpName]: Evaluator<Op> } = {
     const y = product(attributes, x, w)
     return [fill(y.shape, at => read(y, at) + read(bias, at))]
   },
+  QuantizedMatMul: ([x, codes, scales], attributes) => {
+    const { inputs, outputs, bits, block, transposed } = attributes
+    const matrix = fill([outputs, inputs], ([o, i]) => {
+      const [group, place] = [Math.floor(i / block), i % block]
+      const byte = read(codes, [o, group, bits === 8 ? place : Math.floor(place / 2)])
+      const code = bits === 8 ? byte : place % 2 === 0 ? byte % 16 : Math.floor(byte / 16)
+      return (code - 2 ** (bits - 1)) * read(scales, [o, group])
+    })
+    return [product({ transposeA: false, transposeB: !transposed, alpha: 1 }, x, matrix)]
+  },
   Softmax: ([x], { axis }) => unary(Math.exp)([logSoftmax(x, axis)]),
   LogSoftmax: ([x], { axis }) => [logSoftmax(x, axis)],
   ReduceSum: ([x], attributes) => [reduce(x, attributes, 0, (a, b) => a + b)],

@@ -35,6 +35,41 @@ function ids(shape: readonly number[], list: readonly number[]): Node {
 
 const zero = g.scalar(0)
 
+/** Codes and scales, all different, of a matrix in blocks of 16. */
+function quantizedTables(inputs: number, outputs: number, bits: number) {
+  const blocks = Math.ceil(inputs / 16)
+  const codes = Uint8Array.from({ length: outputs * blocks * 2 * bits }, (_, i) => (37 * i + 11) % 256)
+  const scales = Float32Array.from({ length: outputs * blocks }, (_, i) => ((i % 3) + 1) / 2 ** bits)
+  return {
+    codes: g.constant({ dtype: 'uint8', shape: [outputs, blocks, 2 * bits], data: codes }),
+    scales: g.constant({ dtype: 'float32', shape: [outputs, blocks], data: scales }),
+  }
+}
+
+function quantizedProduct(
+  x: Node,
+  attributes: { inputs: number; outputs: number; bits: 8 | 4; transposed: boolean },
+): Node {
+  const { inputs, outputs, bits } = attributes
+  const rest = { block: 16, activations: 'float32' } as const
+  return g.quantizedMatmul(x, quantizedTables(inputs, outputs, bits), { ...attributes, ...rest })
+}
+
+/** A matrix that is its own mirror image: every block of 16 rows and 16 columns has one code, the same on both sides. */
+function mirroredProduct(x: Node, bits: 8 | 4): Node {
+  const codes = Uint8Array.from({ length: 32 * 2 * 2 * bits }, (_, i) => {
+    const [row, block] = [Math.floor(i / (4 * bits)) < 16 ? 0 : 1, Math.floor(i / (2 * bits)) % 2]
+    return [0x99, 0xaa, 0x33][row + block]
+  })
+  const scales = Float32Array.from({ length: 64 }, (_, i) => 1 / 2 ** bits + (i < 32 === (i % 2 === 0) ? 0.25 : 0))
+  const tables = {
+    codes: g.constant({ dtype: 'uint8', shape: [32, 2, 2 * bits], data: codes }),
+    scales: g.constant({ dtype: 'float32', shape: [32, 2], data: scales }),
+  }
+  const attributes = { inputs: 32, outputs: 32, bits, block: 16, activations: 'float32' } as const
+  return g.quantizedMatmul(x, tables, attributes, tables)
+}
+
 /** A missing operation does not compile. */
 export const samples: { readonly [Op in OpName]: readonly Sample[] } = {
   Input: pointwise(x => x),
@@ -96,6 +131,12 @@ export const samples: { readonly [Op in OpName]: readonly Sample[] } = {
     { shapes: [[2, 3], [3, 4], [4]], build: (x, w, b) => g.linear(x, w, b) }, // prettier-ignore
     { shapes: [[2, 2, 3], [4, 3], [4]], build: (x, w, b) => g.linear(x, w, b, { transposeB: true }) }, // prettier-ignore
   ],
+  QuantizedMatMul: [8 as const, 4 as const].flatMap(bits => [
+    // 20 inputs do not fill their second block
+    { shapes: [[3, 20]], build: (x: Node) => quantizedProduct(x, { inputs: 20, outputs: 6, bits, transposed: false }) },
+    { shapes: [[3, 6]], build: (x: Node) => quantizedProduct(x, { inputs: 20, outputs: 6, bits, transposed: true }) },
+    { shapes: [[2, 1, 32]], build: (x: Node) => mirroredProduct(x, bits) },
+  ]),
   Softmax: [...pointwise(x => g.softmax(x)), ...pointwise(x => g.softmax(x, 0))],
   LogSoftmax: [...pointwise(x => g.logSoftmax(x)), ...pointwise(x => g.logSoftmax(x, 0))],
   ReduceSum: reducing(g.reduceSum),
