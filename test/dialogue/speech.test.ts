@@ -8,7 +8,7 @@ import { quoteRuleNames } from '../../src/dialogue/quotes.js'
 import type { Segment } from '../../src/dialogue/scene.js'
 import { explainSpeech, splitSpeech } from '../../src/dialogue/speech.js'
 import { packageRoot } from '../../src/base/package.js'
-import { measureSpeech, readTagged } from './measure.js'
+import { scoreSpeech, readTagged } from '../../tools/tagged-speech.js'
 
 const etalons = readFileSync(join(packageRoot, 'test/fixtures/dialogue.txt'), 'utf8')
   .split('\n')
@@ -124,7 +124,7 @@ describe('hand-tagged fiction', () => {
     const percent = (part: number, whole: number) => ((100 * part) / whole).toFixed(1)
     const rows = { all, 'well-formed': all.filter(line => line.wellFormed) }
     for (const [name, lines] of Object.entries(rows)) {
-      const { score } = measureSpeech(lines)
+      const { score } = scoreSpeech(lines)
       process.stdout.write(
         `speech_tagged ${name}: ${score.lines} lines, exact ${percent(score.exact, score.lines)} %, ` +
           `letters precision ${percent(score.right, score.found)} %, recall ${percent(score.right, score.tagged)} %\n`,

@@ -1,7 +1,7 @@
 // Hand-tagged lines → how many letters and lines `splitSpeech` gets right.
-import { splitSpeech } from '../../src/dialogue/speech.js'
+import { splitSpeech } from '../src/dialogue/speech.js'
 
-export interface TaggedLine {
+interface TaggedLine {
   readonly text: string
   /** For each UTF-16 unit: inside direct speech. */
   readonly speech: readonly boolean[]
@@ -31,7 +31,7 @@ export function readTagged(line: string): TaggedLine {
   return { text, speech, wellFormed: wellFormed && open.length === 0 }
 }
 
-export interface SpeechScore {
+interface SpeechScore {
   lines: number
   exact: number
   right: number
@@ -39,13 +39,13 @@ export interface SpeechScore {
   tagged: number
 }
 
-export interface Miss {
+interface Miss {
   readonly text: string
   readonly wanted: string
   readonly got: string
 }
 
-export function measureSpeech(lines: readonly TaggedLine[]): { score: SpeechScore; misses: Miss[] } {
+export function scoreSpeech(lines: readonly TaggedLine[]): { score: SpeechScore; misses: Miss[] } {
   const score: SpeechScore = { lines: 0, exact: 0, right: 0, found: 0, tagged: 0 }
   const misses: Miss[] = []
   for (const { text, speech } of lines) {
