@@ -18,7 +18,7 @@ const listCommand: CommandSpec = {
 
 function engineLine({ name, ready, version, note }: EngineStatus, lang: Lang): string {
   const state = ready ? { en: 'ready', ru: 'готов' }[lang] : { en: 'missing', ru: 'нет' }[lang]
-  return `${name.padEnd(16)} ${[state, version].filter(Boolean).join(' ')}: ${note[lang]}`
+  return `${name.padEnd(18)} ${[state, version].filter(Boolean).join(' ')}: ${note[lang]}`
 }
 
 const installCommand: CommandSpec = {

@@ -10,8 +10,8 @@ type OnnxRule<Op extends OpName> = (context: OnnxContext, written: Written<Op>) 
 
 type OnnxTable = { readonly [Op in OpName]: OnnxRule<Op> }
 
-/** Whom a model is written for: anyone who reads ONNX, or ONNX Runtime with its own fused operations. */
-export type OnnxDialect = 'standard' | 'onnxruntime'
+/** Whom a model is written for: anyone who reads ONNX, or ONNX Runtime with its own fused operations, on the processor or WebGPU. */
+export type OnnxDialect = 'standard' | 'onnxruntime' | 'webgpu'
 
 const contrib = 'com.microsoft'
 
@@ -166,8 +166,11 @@ const onnxruntime: OnnxTable = {
     }),
 }
 
+/** WebGPU of ONNX Runtime 1.30 leaves the second output of SimplifiedLayerNormalization unset, and gradients need it. */
+const webgpu: OnnxTable = { ...onnxruntime, RmsNorm: standard.RmsNorm }
+
 /** The rules of each dialect. */
-export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard, onnxruntime }
+export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard, onnxruntime, webgpu }
 
 /** 1 / sqrt(mean of x² over the last axis + epsilon) */
 function inverseRoot(context: OnnxContext, x: string, epsilon: number, name: string): string {

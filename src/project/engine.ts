@@ -2,7 +2,7 @@
 import { AppError, asError, type Text } from '../base/errors.js'
 import { createCheckedRuntime } from '../runtime/checked.js'
 import { findOpenvinoLibraries } from '../runtime/openvino-libraries.js'
-import { createRuntime, runtimeNames } from '../runtime/registry.js'
+import { createRuntime, referenceName, runtimeNames } from '../runtime/registry.js'
 import type { Precision, Runtime } from '../runtime/runtime.js'
 
 /** One row of `dvoynik engine list`. */
@@ -35,7 +35,7 @@ async function probe(name: string): Promise<EngineStatus> {
 /** Where the libraries of an engine come from. */
 function origin(name: string): Text {
   const libraries = name === 'openvino' ? findOpenvinoLibraries() : undefined
-  if (!libraries) return { en: 'comes with the package; the default', ru: 'входит в пакет; используется по умолчанию' }
+  if (!libraries) return name === referenceName ? isReference : comesAlong
   const { folder, from } = libraries
   return {
     environment: { en: `libraries named by DVOYNIK_OPENVINO_LIBS: ${folder}`, ru: `библиотеки из DVOYNIK_OPENVINO_LIBS: ${folder}` }, // prettier-ignore
@@ -43,6 +43,9 @@ function origin(name: string): Text {
     python: { en: `libraries of a Python package in ${folder}`, ru: `библиотеки пакета Python в ${folder}` },
   }[from]
 }
+
+const isReference: Text = { en: 'comes with the package; the reference', ru: 'входит в пакет; эталон' }
+const comesAlong: Text = { en: 'comes with the package; a graphics card was found', ru: 'входит в пакет; видеокарта найдена' } // prettier-ignore
 
 interface EngineChoice {
   /** A name of `dvoynik engine list`, or `auto`: openvino where its libraries are. Default `onnxruntime-cpu`. */

@@ -31,8 +31,9 @@ export function checkBuffer(name: string, host: HostTensor | undefined, type: Te
     throw badBuffer(name, expected, both(`${data.constructor.name}(${data.length})`))
 }
 
+/** Sizes below 0 are open. */
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i])
+  return a.length === b.length && a.every((size, i) => size === b[i] || b[i] < 0)
 }
 
 function describe({ dtype, shape }: TensorType): string {

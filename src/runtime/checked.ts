@@ -1,8 +1,8 @@
-// Turns OpenVINO into a runtime that is checked against the reference before each new program's first step.
+// Turns a runtime into one that is checked against the reference before each new program's first step, and left for it when it fails.
 import { mkdir, readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import type { Text } from '../base/errors.js'
+import { AppError, asError, type Text } from '../base/errors.js'
 import { writeFileAtomic } from '../base/files.js'
 import { sha256 } from '../base/hash.js'
 import type { Graph } from '../graph/graph.js'
@@ -10,64 +10,123 @@ import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { checkBuffer } from './buffers.js'
 import { cacheFolder } from './folders.js'
-import type { CompileOptions, Precision, Program, Runtime } from './runtime.js'
-import { checkOnOpenvino, type Verdict } from './self-check.js'
+import { feedFrozen } from './frozen-feeds.js'
+import type { CompileOptions, NativeRuntime, Precision, Program, Runtime } from './runtime.js'
+import { checkRuntime, type Verdict } from './self-check.js'
 
 interface CheckedOptions {
-  readonly candidate: Runtime
+  readonly candidate: NativeRuntime
   readonly reference: Runtime
   readonly precision: Precision
   readonly onWarning: (text: Text) => void
+  /** Ends a self-check that is under way. */
+  readonly signal?: AbortSignal
+}
+
+/** A runtime that may be left for another while it works. */
+export interface CheckedRuntime extends Runtime {
+  /** What computes now: the candidate until it fails, then the reference. */
+  current(): Runtime
 }
 
 type Tensors = Readonly<Record<string, HostTensor>>
 
 /**
  * Programs run on the candidate once a child process has shown, with the first batch, that it computes what the
- * reference does; otherwise on the reference, with a warning. Verdicts are kept in the user's cache.
+ * reference does. At its first failure, in the check or in a run, all go on with the reference, with a warning. A run
+ * that failed is repeated there, unless it was to update arrays in place, which may be half done: that failure is thrown.
+ * Verdicts are kept in the user's cache.
  */
-export function createCheckedRuntime(options: CheckedOptions): Runtime {
-  const { candidate } = options
-  return {
-    name: candidate.name,
-    version: candidate.version,
-    compile: (graph, settings) => Promise.resolve(new CheckedProgram(options, graph, settings)),
+export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
+  const session = new Session(options)
+  const { name, version } = options.candidate
+  return feedFrozen({
+    name,
+    version,
+    current: () => session.current,
+    compile: (graph, settings) => Promise.resolve(new CheckedProgram(session, graph, settings)),
+  })
+}
+
+/** What the programs of one runtime share. */
+class Session {
+  private left = false
+
+  constructor(readonly options: CheckedOptions) {}
+
+  get current(): Runtime {
+    return this.left ? this.options.reference : this.options.candidate
+  }
+
+  get isLeft(): boolean {
+    return this.left
+  }
+
+  leave(warning: Text): void {
+    if (!this.left) this.options.onWarning(warning)
+    this.left = true
   }
 }
 
 /** Chooses its runtime at the first run, because only then is there a batch to check with. */
 class CheckedProgram implements Program {
-  private chosen: Promise<Program> | undefined
+  private onCandidate: Promise<Program | undefined> | undefined
+  private onReference: Promise<Program> | undefined
   private readonly written: WrittenGraph
 
   constructor(
-    private readonly options: CheckedOptions,
+    private readonly session: Session,
     private readonly graph: Graph,
     private readonly settings: CompileOptions = {},
   ) {
-    this.written = writeOnnx(graph, 'standard')
+    this.written = writeOnnx(graph, session.options.candidate.dialect)
   }
 
   async run(feeds: Tensors, results: Tensors): Promise<void> {
     const { inputs } = this.written
     for (const name of Object.keys(inputs)) checkBuffer(name, feeds[name], inputs[name])
-    this.chosen ??= this.choose(feeds)
-    await (await this.chosen).run(feeds, results)
+    const program = this.session.isLeft ? undefined : await (this.onCandidate ??= this.checkCandidate(feeds))
+    if (!program || this.session.isLeft) return (await this.openReference()).run(feeds, results)
+    try {
+      await program.run(feeds, results)
+    } catch (thrown) {
+      await this.recover(asError(thrown), feeds, results)
+    }
   }
 
   async close(): Promise<void> {
-    await (await this.chosen)?.close()
+    await (await this.onCandidate)?.close()
+    await (await this.onReference)?.close()
   }
 
-  private async choose(feeds: Tensors): Promise<Program> {
-    const { candidate, reference, precision, onWarning } = this.options
+  /** A run that would fail on the reference too is the caller's mistake, and the candidate stays. */
+  private async recover(failure: Error, feeds: Tensors, results: Tensors): Promise<void> {
+    const { candidate, reference } = this.session.options
+    if (!(failure instanceof AppError) || failure.code !== 'runtime-run') throw failure
+    const shared = Object.values(results).some(({ data }) => Object.values(feeds).some(feed => feed.data.buffer === data.buffer)) // prettier-ignore
+    if (!shared) await (await this.openReference()).run(feeds, results)
+    this.session.leave(runWarning(candidate, reference, failure))
+    if (shared) throw failure
+  }
+
+  private openReference(): Promise<Program> {
+    return (this.onReference ??= this.session.options.reference.compile(this.graph, this.settings))
+  }
+
+  /** @returns undefined when the candidate was left */
+  private async checkCandidate(feeds: Tensors): Promise<Program | undefined> {
+    const { candidate, reference, precision, signal } = this.session.options
     const key = verdictKey(this.written, candidate)
     const known = await readVerdict(key)
-    const verdict = known ?? (await checkOnOpenvino(this.graph, this.written, feeds, { ...this.settings, precision, reference })) // prettier-ignore
+    const verdict = known ?? (await checkRuntime(candidate, this.graph, feeds, { ...this.settings, precision, reference, signal })) // prettier-ignore
+    if (signal?.aborted && verdict.state === 'silent') throw stoppedInCheck(candidate)
     if (!known && isLasting(verdict)) await writeVerdict(key, verdict)
-    if (verdict.state === 'passed') return candidate.compile(this.graph, this.settings)
-    onWarning(fallbackWarning(candidate, reference, verdict))
-    return reference.compile(this.graph, this.settings)
+    if (verdict.state !== 'passed') return void this.session.leave(checkWarning(candidate, reference, verdict))
+    try {
+      return await candidate.compile(this.graph, this.settings)
+    } catch (thrown) {
+      return void this.session.leave(runWarning(candidate, reference, asError(thrown)))
+    }
   }
 }
 
@@ -104,11 +163,37 @@ async function writeVerdict(key: string, verdict: Verdict): Promise<void> {
   }
 }
 
-function fallbackWarning(candidate: Runtime, reference: Runtime, { state, detail }: Verdict): Text {
-  const en = { passed: '', differs: 'computed something else', crashed: 'crashed', failed: 'failed' }[state]
-  const ru = { passed: '', differs: 'посчитал иначе', crashed: 'аварийно завершился', failed: 'не сработал' }[state]
+const checkWords: { readonly [S in Verdict['state']]: Text } = {
+  passed: { en: 'passed', ru: 'прошёл' },
+  differs: { en: 'computed something else', ru: 'посчитал иначе' },
+  crashed: { en: 'crashed', ru: 'аварийно завершился' },
+  failed: { en: 'failed', ru: 'не сработал' },
+  silent: { en: 'did not answer', ru: 'не ответил' },
+}
+
+function checkWarning(candidate: Runtime, reference: Runtime, { state, detail }: Verdict): Text {
+  const { en, ru } = checkWords[state]
   return {
     en: `${candidate.name} ${en} in the self-check (${detail}); going on with ${reference.name}, which is slower`,
     ru: `${candidate.name} при самопроверке ${ru} (${detail}); продолжаем на ${reference.name}, это медленнее`,
   }
+}
+
+function runWarning(candidate: Runtime, reference: Runtime, failure: Error): Text {
+  const said = failure instanceof AppError ? { en: failure.render('en'), ru: failure.render('ru') } : { en: failure.message, ru: failure.message } // prettier-ignore
+  return {
+    en: `${candidate.name} failed (${said.en}); going on with ${reference.name}, which is slower`,
+    ru: `${candidate.name} не справился (${said.ru}); продолжаем на ${reference.name}, это медленнее`,
+  }
+}
+
+function stoppedInCheck({ name }: Runtime): AppError {
+  return new AppError('interrupted', {
+    kind: 'interrupted',
+    what: {
+      en: `stopped while ${name} was being checked; what was trained before is in the last checkpoint`,
+      ru: `остановлено во время проверки ${name}; обученное раньше сохранено в последней контрольной точке`,
+    },
+    fix: { en: 'Run the same command again to go on', ru: 'Повторите ту же команду, чтобы продолжить' },
+  })
 }

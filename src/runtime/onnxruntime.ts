@@ -1,26 +1,45 @@
-// Turns a graph into a program of ONNX Runtime on the processor, running on the caller's own arrays.
+// Turns a graph into a program of ONNX Runtime, running on the caller's own arrays.
 import { cpus } from 'node:os'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError, asError } from '../base/errors.js'
-import type { Graph } from '../graph/graph.js'
+import type { OnnxDialect } from '../graph/onnx-rules.js'
 import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { checkBuffer } from './buffers.js'
-import type { CompileOptions, Program, Runtime } from './runtime.js'
+import type { CompileOptions, NativeRuntime, Program } from './runtime.js'
 import { watchSharedArrays } from './shared-arrays.js'
 
 type Library = typeof import('onnxruntime-node')
 
+/** Where ONNX Runtime computes, and how models are written for it; what a provider lacks runs on the processor. */
+const dialects = { cpu: 'onnxruntime', webgpu: 'webgpu' } as const satisfies Record<string, OnnxDialect>
+
+type Provider = keyof typeof dialects
+
+/** The reference runtime: float32 on the processor. @throws AppError `runtime-load` (environment) */
+export function createOnnxRuntime(): Promise<NativeRuntime> {
+  return openOnnxRuntime('cpu')
+}
+
 /**
- * The reference runtime: float32 on the processor. The native library is loaded here, at the first call.
+ * ONNX Runtime on a provider, in float32. The native library is loaded here, at the first call.
  * @throws AppError `runtime-load` (environment)
  */
-export async function createOnnxRuntime(): Promise<Runtime> {
+export async function openOnnxRuntime(provider: Provider): Promise<NativeRuntime> {
   const library = await loadLibrary()
+  const dialect = dialects[provider]
+  const open = async (written: WrittenGraph, options: CompileOptions = {}, check?: SharedArrayCheck) =>
+    new OnnxProgram(library, await createSession(library, written, provider, options), written, check)
   return {
-    name: 'onnxruntime-cpu',
+    name: `onnxruntime-${provider}`,
     version: library.env.versions.node ?? library.env.versions.common,
-    compile: (graph, options) => compile(library, graph, options),
+    dialect,
+    storesFrozen: provider === 'cpu',
+    compileWritten: (written, options) => open(written, options),
+    async compile(graph, options) {
+      const written = writeOnnx(graph, dialect, options?.frozen)
+      return open(written, options, watchSharedArrays(graph, Object.keys(written.inputs)))
+    },
   }
 }
 
@@ -44,24 +63,21 @@ async function loadLibrary(): Promise<Library> {
   }
 }
 
-async function compile(library: Library, graph: Graph, options: CompileOptions = {}): Promise<Program> {
-  const written = writeOnnx(graph, 'onnxruntime')
-  const session = await createSession(library, written.bytes, options)
-  return new OnnxProgram(library, session, graph, written)
-}
-
 async function createSession(
   library: Library,
-  bytes: Uint8Array,
+  { bytes, root }: WrittenGraph,
+  provider: Provider,
   { threads, memory = 'fast' }: CompileOptions,
 ): Promise<InferenceSession> {
   try {
     return await library.InferenceSession.create(bytes, {
-      executionProviders: ['cpu'],
+      executionProviders: [provider],
       intraOpNumThreads: threads ?? cpus().length,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
       enableCpuMemArena: memory === 'fast',
+      // values in files: their paths begin in this folder
+      ...(root === undefined ? {} : { extra: { session: { model_external_initializers_file_folder_path: root } } }),
       logSeverityLevel: 4, // errors are thrown, so they need not be printed too
     })
   } catch (cause) {
@@ -70,7 +86,7 @@ async function createSession(
 }
 
 function failed(code: 'runtime-compile' | 'runtime-run', what: { en: string; ru: string }, cause: unknown): AppError {
-  const words = asError(cause).message
+  const words = clean(asError(cause).message)
   return new AppError(code, {
     kind: 'environment',
     what: { en: `ONNX Runtime ${what.en}: ${words}`, ru: `ONNX Runtime ${what.ru}: ${words}` },
@@ -78,19 +94,23 @@ function failed(code: 'runtime-compile' | 'runtime-run', what: { en: string; ru:
   })
 }
 
+/** Some messages begin with a line of the library's sources; what follows says what is wrong. */
+function clean(message: string): string {
+  return message.replace(/^\/\S+\.cc:\d+ .*? was false\. /su, '').trim()
+}
+
+type SharedArrayCheck = ReturnType<typeof watchSharedArrays>
+
 /** An open session; it keeps the tensors of the last run so that arrays in use are not collected. */
 class OnnxProgram implements Program {
   private readonly tensors = new Map<string, Tensor>()
-  private readonly checkSharedArrays
 
   constructor(
     private readonly library: Library,
     private readonly session: InferenceSession,
-    graph: Graph,
     private readonly written: WrittenGraph,
-  ) {
-    this.checkSharedArrays = watchSharedArrays(graph, Object.keys(written.inputs))
-  }
+    private readonly checkSharedArrays?: SharedArrayCheck,
+  ) {}
 
   async run(feeds: Readonly<Record<string, HostTensor>>, results: Readonly<Record<string, HostTensor>>): Promise<void> {
     const { inputs, outputs } = this.written
@@ -99,7 +119,7 @@ class OnnxProgram implements Program {
     for (const name of Object.keys(inputs)) given[name] = this.wrap(name, feeds[name], inputs[name])
     for (const name of Object.keys(outputs))
       fetched[outputs[name].onnxName] = this.wrap(outputs[name].onnxName, results[name], outputs[name])
-    this.checkSharedArrays(feeds, results)
+    this.checkSharedArrays?.(feeds, results)
     try {
       await this.session.run(given, fetched)
     } catch (cause) {
@@ -116,8 +136,8 @@ class OnnxProgram implements Program {
   private wrap(name: string, host: HostTensor | undefined, type: TensorType): Tensor {
     checkBuffer(name, host, type)
     const known = this.tensors.get(name)
-    if (known?.data === host.data) return known
-    const tensor = new this.library.Tensor(type.dtype as 'float32', host.data as Float32Array, type.shape)
+    if (known?.data === host.data && known.dims.every((size, i) => size === host.shape[i])) return known
+    const tensor = new this.library.Tensor(type.dtype as 'float32', host.data as Float32Array, host.shape)
     this.tensors.set(name, tensor)
     return tensor
   }

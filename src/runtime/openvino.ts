@@ -7,27 +7,23 @@ import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { allocate, checkBuffer } from './buffers.js'
 import { loadOpenvinoApi, type Handle, type OpenvinoApi } from './openvino-api.js'
 import { findOpenvinoLibraries, openvinoMissing, type OpenvinoLibraries } from './openvino-libraries.js'
-import type { CompileOptions, Precision, Program, Runtime } from './runtime.js'
+import type { CompileOptions, NativeRuntime, Precision, Program } from './runtime.js'
 import { watchSharedArrays } from './shared-arrays.js'
 
 type Tensors = Readonly<Record<string, HostTensor>>
 
-/** OpenVINO, which also runs a model that is written already. */
-interface OpenvinoRuntime extends Runtime {
-  /** @throws AppError `runtime-compile` */
-  compileWritten(written: WrittenGraph, options?: CompileOptions): Program
-}
+const dialect = 'standard'
 
 /**
  * OpenVINO on the processor. The native libraries are found and loaded here, at the first call.
  * @param precision `bf16` computes in bfloat16 where the processor can; arrays stay float32
  * @throws AppError `runtime-load` (environment)
  */
-export async function createOpenvino(precision: Precision = 'f32'): Promise<OpenvinoRuntime> {
+export async function createOpenvino(precision: Precision = 'f32'): Promise<NativeRuntime> {
   const libraries = findOpenvinoLibraries()
   if (!libraries) throw openvinoMissing()
   const api = await loadOnce(libraries)
-  const compileWritten = (written: WrittenGraph, options: CompileOptions = {}): OpenvinoProgram => {
+  const open = (written: WrittenGraph, options: CompileOptions = {}): OpenvinoProgram => {
     const properties = {
       INFERENCE_PRECISION_HINT: precision,
       INFERENCE_NUM_THREADS: String(options.threads ?? cpus().length),
@@ -39,11 +35,12 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Open
     name: 'openvino',
     // one that computes otherwise is another version to whoever compares
     version: precision === 'f32' ? api.version : `${api.version} ${precision}`,
-    compileWritten,
+    dialect,
+    compileWritten: (written, options) => Promise.resolve().then(() => open(written, options)),
     compile(graph, options) {
       return Promise.resolve().then(() => {
-        const written = writeOnnx(graph, 'standard')
-        const program = compileWritten(written, options)
+        const written = writeOnnx(graph, dialect)
+        const program = open(written, options)
         const sharedPairs = watchSharedArrays(graph, Object.keys(written.inputs))
         return {
           run: (feeds, results) => program.run(feeds, results, sharedPairs),

@@ -1,23 +1,32 @@
 // Turns the name of a runtime into the runtime, loading its native library only then.
-import { AppError } from '../base/errors.js'
+import { AppError, type Text } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
+import { feedFrozen } from './frozen-feeds.js'
 import { createOnnxRuntime } from './onnxruntime.js'
 import { createOpenvino } from './openvino.js'
-import type { Precision, Runtime } from './runtime.js'
+import type { NativeRuntime, Precision } from './runtime.js'
+import { tryRuntime } from './trial.js'
+import { createWebgpu, webgpuNeeds } from './webgpu.js'
 
 interface RuntimeRow {
   readonly precisions: readonly Precision[]
-  readonly create: (precision: Precision) => Promise<Runtime>
+  readonly create: (precision: Precision) => Promise<NativeRuntime>
+  /** What it needs of the machine, when only a trial in a process of its own can tell whether that is here. */
+  readonly trial?: Text
 }
 
 /** Every runtime this version can start; the first is the reference that others are measured against. */
 const runtimes: Readonly<Record<string, RuntimeRow>> = {
   'onnxruntime-cpu': { precisions: ['f32'], create: createOnnxRuntime },
   openvino: { precisions: ['f32', 'bf16'], create: createOpenvino },
+  'onnxruntime-webgpu': { precisions: ['f32'], create: createWebgpu, trial: webgpuNeeds },
 }
 
 /** Names that `createRuntime` accepts. */
 export const runtimeNames: readonly string[] = Object.keys(runtimes)
+
+/** What every other runtime is measured against. */
+export const referenceName = runtimeNames[0]
 
 export interface RuntimeOptions {
   /** One of `runtimeNames`; default `onnxruntime-cpu`. */
@@ -27,15 +36,25 @@ export interface RuntimeOptions {
 }
 
 /**
- * @throws AppError `unknown-runtime`; `unsupported-precision`; `runtime-load` (environment) when the native library does
- * not load
+ * Starts a runtime, where that may end the process only after a trial in another.
+ * @throws AppError `unknown-runtime`; `unsupported-precision`; `runtime-load` (environment) when it does not start
  */
-export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  const { name = 'onnxruntime-cpu', precision = 'f32' } = options
-  if (!Object.hasOwn(runtimes, name)) throw unknownRuntime(name)
-  const { precisions, create } = runtimes[name]
+export async function createRuntime(options: RuntimeOptions = {}): Promise<NativeRuntime> {
+  const { name = referenceName, precision = 'f32' } = options
+  const { precisions, trial } = findRow(name)
   if (!precisions.includes(precision)) throw unsupportedPrecision(name, precision, precisions)
-  return create(precision)
+  if (trial) await tryRuntime(name, trial)
+  return startRuntime(name, precision)
+}
+
+/** Starts a runtime at once, whatever may happen. @throws AppError `unknown-runtime`, `runtime-load` */
+export async function startRuntime(name: string, precision: Precision): Promise<NativeRuntime> {
+  return feedFrozen(await findRow(name).create(precision))
+}
+
+function findRow(name: string): RuntimeRow {
+  if (!Object.hasOwn(runtimes, name)) throw unknownRuntime(name)
+  return runtimes[name]
 }
 
 function unknownRuntime(name: string): AppError {

@@ -1,5 +1,7 @@
 // The seam behind which native code runs graphs; a runtime is one file that fills this interface.
 import type { Graph } from '../graph/graph.js'
+import type { OnnxDialect } from '../graph/onnx-rules.js'
+import type { FrozenInputs, WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
 
 /** In which numbers a runtime computes; arrays in and out are float32 in either. */
@@ -10,11 +12,26 @@ export interface Runtime {
   readonly name: string
   /** Ends in the precision where that is not f32. */
   readonly version: string
+  /** Whether frozen inputs become part of a program, in the order that it computes fastest with; else they are fed. */
+  readonly storesFrozen?: boolean
   /** @throws AppError `runtime-compile` with the runtime's own words */
   compile(graph: Graph, options?: CompileOptions): Promise<Program>
 }
 
+/** What a file of this room creates: a runtime that can also be tried in a process of its own, with a model as bytes. */
+export interface NativeRuntime extends Runtime {
+  /** How models are written for it. */
+  readonly dialect: OnnxDialect
+  /**
+   * Compiles a model that is written already; its runs must not share arrays between feeds and results.
+   * @throws AppError `runtime-compile`
+   */
+  compileWritten(written: WrittenGraph, options?: CompileOptions): Promise<Program>
+}
+
 export interface CompileOptions {
+  /** Inputs that never change, by name: they are given here and not to `run`. */
+  readonly frozen?: FrozenInputs
   /** Worker threads inside one operation; default: all cores. */
   readonly threads?: number
   /**

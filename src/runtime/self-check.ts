@@ -1,24 +1,16 @@
-// Turns a graph and one batch into a verdict: does OpenVINO compute here what the reference runtime computes.
-import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
-import { asError } from '../base/errors.js'
-import { packageRoot } from '../base/package.js'
+// Turns a graph and one batch into a verdict: does a runtime compute here what the reference computes.
 import { normalAt } from '../base/random.js'
 import type { Graph } from '../graph/graph.js'
-import type { WrittenGraph } from '../graph/onnx.js'
+import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { allocate } from './buffers.js'
-import type { CompileOptions, Precision, Runtime } from './runtime.js'
-import { bytesOf, fillBuffers, type CheckRequest } from './self-check-child.js'
+import { runInChild, type ChildFailure } from './child-run.js'
+import type { CompileOptions, NativeRuntime, Precision, Runtime } from './runtime.js'
 
 type Tensors = Readonly<Record<string, HostTensor>>
 
 export interface Verdict {
-  readonly state: 'passed' | 'differs' | 'crashed' | 'failed'
+  readonly state: 'passed' | 'differs' | ChildFailure['state']
   /** The largest relative error and the output it is in, or how the child ended. */
   readonly detail: string
   /** Of all outputs; absent when there are none. */
@@ -37,22 +29,31 @@ const noiseFloor = 1e-3
 interface CheckOptions extends CompileOptions {
   readonly precision: Precision
   readonly reference: Runtime
+  /** Ends the check. */
+  readonly signal?: AbortSignal
 }
 
-/** Runs the graph on the reference here and on OpenVINO in a process of its own, which may crash. */
-export async function checkOnOpenvino(
+/** A compiler may take minutes for a large graph; beyond this the runtime hangs. */
+const patienceMs = 15 * 60_000
+
+/** Runs the graph on the reference here and on the candidate in a process of its own, which may crash. */
+export async function checkRuntime(
+  candidate: NativeRuntime,
   graph: Graph,
-  written: WrittenGraph,
   feeds: Tensors,
-  { precision, reference, threads }: CheckOptions,
+  { precision, reference, threads, signal }: CheckOptions,
 ): Promise<Verdict> {
+  const written = writeOnnx(graph, candidate.dialect)
   const inputs = withoutZeros(written, feeds)
   const expected = allocateOutputs(written)
   const program = await reference.compile(graph, { threads, memory: 'small' })
+  const started = performance.now()
   await program.run(inputs, expected)
+  const limitMs = patienceMs + 30 * (performance.now() - started)
   await program.close()
   const found = allocateOutputs(written)
-  const failure = await runInChild(written, inputs, found, { precision, threads })
+  const run = { runtime: candidate.name, precision, threads, limitMs, signal }
+  const failure = await runInChild(written, inputs, found, run)
   return failure ?? compare(expected, found, thresholds[precision])
 }
 
@@ -73,49 +74,6 @@ function withoutZeros({ inputs }: WrittenGraph, feeds: Tensors): Record<string, 
 
 function allocateOutputs({ outputs }: WrittenGraph): Record<string, HostTensor> {
   return Object.fromEntries(Object.entries(outputs).map(([name, type]) => [name, allocate(type)]))
-}
-
-/** The compiled file beside this one, or in dist/ when this one is a source. */
-function childPath(): string {
-  const beside = fileURLToPath(new URL('./self-check-child.js', import.meta.url))
-  return existsSync(beside) ? beside : join(packageRoot, 'dist', 'src', 'runtime', 'self-check-child.js')
-}
-
-/** @returns why there are no results, or undefined when `results` are filled */
-async function runInChild(
-  written: WrittenGraph,
-  feeds: Tensors,
-  results: Tensors,
-  settings: Pick<CheckRequest, 'precision' | 'threads'>,
-): Promise<Verdict | undefined> {
-  const child = spawn(process.execPath, [childPath()], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'] })
-  const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
-  let said = ''
-  child.stderr!.on('data', (text: Buffer) => (said = (said + text.toString('utf8')).slice(-2000)))
-  const waiting = Object.values(results).map(bytesOf)
-  const received = fillBuffers(child.stdio[3] as Readable, () => waiting.shift(), waiting.shift()!)
-  const sent = writeRequest(child, written, feeds, settings).catch(asError) // a child that died closes its stdin
-  const [code, signal] = await ended
-  const [complete] = [await received, await sent]
-  if (signal) return { state: 'crashed', detail: signal }
-  if (code !== 0 || !complete) return { state: 'failed', detail: said.trim() || `exit code ${code}` }
-  return undefined
-}
-
-async function writeRequest(
-  { stdin }: ChildProcess,
-  { bytes, inputs, outputs }: WrittenGraph,
-  feeds: Tensors,
-  settings: Pick<CheckRequest, 'precision' | 'threads'>,
-): Promise<void> {
-  const broken = new Promise<never>((_, reject) => stdin!.on('error', reject))
-  const request: CheckRequest = { ...settings, modelBytes: bytes.byteLength, inputs, outputs }
-  const head = Buffer.from(JSON.stringify(request))
-  const length = Buffer.alloc(4)
-  length.writeUInt32LE(head.length)
-  for (const part of [length, head, bytes, ...Object.keys(inputs).map(name => bytesOf(feeds[name]))])
-    if (!stdin!.write(part)) await Promise.race([once(stdin!, 'drain'), broken])
-  stdin!.end()
 }
 
 function compare(expected: Tensors, found: Tensors, limit: number): Verdict {

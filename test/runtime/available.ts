@@ -1,18 +1,20 @@
-// The runtimes that one suite runs on; those whose libraries are not on this machine are skipped by name.
+// The runtimes that one suite runs on; those that do not start on this machine are skipped by name.
 import { describe } from 'vitest'
-import { findOpenvinoLibraries } from '../../src/runtime/openvino-libraries.js'
-import { runtimeNames } from '../../src/runtime/registry.js'
+import { asError } from '../../src/base/errors.js'
+import { createRuntime, runtimeNames } from '../../src/runtime/registry.js'
 
 /** Why a runtime cannot be tested here. */
-function missing(name: string): string | undefined {
-  if (name !== 'openvino' || findOpenvinoLibraries()) return undefined
-  return 'its libraries are not here: dvoynik engine install openvino'
+async function missing(name: string): Promise<string | undefined> {
+  return createRuntime({ name }).then(
+    () => undefined,
+    (thrown: unknown) => asError(thrown).message,
+  )
 }
+
+const reasons = new Map(await Promise.all(runtimeNames.map(async name => [name, await missing(name)] as const)))
 
 /** One suite for every runtime. */
 export function describeRuntimes(title: string, suite: (name: string) => void): void {
-  for (const name of runtimeNames) {
-    const reason = missing(name)
-    describe.skipIf(reason)(`${name} ${title}${reason ? ` (skipped, ${reason})` : ''}`, () => suite(name))
-  }
+  for (const [name, reason] of reasons)
+    describe.skipIf(reason)(`${name} ${title}${reason ? ` (skipped: ${reason})` : ''}`, () => suite(name))
 }

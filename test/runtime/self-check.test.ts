@@ -6,14 +6,13 @@ import type { Text } from '../../src/base/errors.js'
 import { normalAt } from '../../src/base/random.js'
 import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
-import { writeOnnx } from '../../src/graph/onnx.js'
 import { elementCount, type HostTensor } from '../../src/graph/tensor.js'
 import { allocate } from '../../src/runtime/buffers.js'
 import { createCheckedRuntime } from '../../src/runtime/checked.js'
 import { findOpenvinoLibraries } from '../../src/runtime/openvino-libraries.js'
 import { createRuntime } from '../../src/runtime/registry.js'
-import type { Runtime } from '../../src/runtime/runtime.js'
-import { checkOnOpenvino } from '../../src/runtime/self-check.js'
+import type { NativeRuntime } from '../../src/runtime/runtime.js'
+import { checkRuntime } from '../../src/runtime/self-check.js'
 
 const libraries = findOpenvinoLibraries()
 let cache: string
@@ -45,7 +44,12 @@ function step() {
   return { outputs, feeds, results }
 }
 
-async function runChecked(candidate: Runtime, precision: 'f32' | 'bf16' = 'f32') {
+/** The name is the real one, so the child process starts the real libraries. */
+function fakeOpenvino(compile: NativeRuntime['compile'] = vi.fn()): NativeRuntime {
+  return { name: 'openvino', version: '0', dialect: 'standard', compile, compileWritten: vi.fn() }
+}
+
+async function runChecked(candidate: NativeRuntime, precision: 'f32' | 'bf16' = 'f32') {
   const reference = await createRuntime()
   const onWarning = (text: Text) => void warnings.push(text)
   const { outputs, feeds, results } = step()
@@ -74,7 +78,7 @@ it('falls back to the reference, loudly, when the child process cannot run the s
   await writeFile(join(cache, 'libtbb.so.12'), 'not a library')
   vi.stubEnv('DVOYNIK_OPENVINO_LIBS', cache)
   const compile = vi.fn()
-  const results = await runChecked({ name: 'openvino', version: '0', compile })
+  const results = await runChecked(fakeOpenvino(compile))
   expect(compile).not.toHaveBeenCalled()
   expect(warnings[0].en).toMatch(
     /^openvino failed in the self-check \([^]*\); going on with onnxruntime-cpu, which is slower$/,
@@ -91,7 +95,7 @@ it('remembers a crash of the runtime, and falls back', async () => {
   const crash = join(cache, 'crash.cjs')
   await writeFile(crash, "process.kill(process.pid, 'SIGFPE')")
   vi.stubEnv('NODE_OPTIONS', `--require=${crash}`)
-  const candidate = { name: 'openvino', version: '0', compile: vi.fn() }
+  const candidate = fakeOpenvino()
   await runChecked(candidate)
   vi.stubEnv('NODE_OPTIONS', '')
   await runChecked(candidate)
@@ -104,8 +108,9 @@ it('remembers a crash of the runtime, and falls back', async () => {
 it.skipIf(!libraries)('finds that one frozen weight, used in both directions, gives a wrong gradient', async () => {
   const { outputs, feeds } = frozenBothWays(64)
   const reference = await createRuntime()
+  const openvino = await createRuntime({ name: 'openvino' })
   const check = (precision: 'f32' | 'bf16') =>
-    checkOnOpenvino({ outputs }, writeOnnx({ outputs }, 'standard'), feeds, { precision, reference, threads: 1 })
+    checkRuntime(openvino, { outputs }, feeds, { precision, reference, threads: 1 })
   const verdict = await check('f32')
   expect(verdict).toMatchObject({ state: 'differs', detail: expect.stringMatching(/^dx: relative error/) as string })
   expect(verdict.error).toBeGreaterThan(0.5)

@@ -13,7 +13,7 @@ import { samples } from '../graph/samples.js'
 import { describeRuntimes } from './available.js'
 
 const rows = Object.entries(samples).flatMap(([op, list]) =>
-  list.map((sample, i) => ({ title: `${op} ${i}: ${JSON.stringify(sample.shapes)}`, sample })),
+  list.map((sample, i) => ({ op, title: `${op} ${i}: ${JSON.stringify(sample.shapes)}`, sample })),
 )
 
 describeRuntimes('gives the float64 values of every operation and its gradient', name => {
@@ -24,7 +24,7 @@ describeRuntimes('gives the float64 values of every operation and its gradient',
   })
   afterAll(() => expect(worst).toBeGreaterThan(0)) // float32 must differ a little, or nothing was compared
 
-  test.each(rows)('$title', async ({ sample }) => {
+  test.each(rows)('$title', async ({ op, sample }) => {
     const { inputs, outputs, loss, feeds } = draw(sample)
     const slopes = loss === undefined ? [] : gradients(loss, inputs)
     const nodes = [...outputs.flatMap(y => g.outputsOf(y)), ...slopes]
@@ -35,7 +35,7 @@ describeRuntimes('gives the float64 values of every operation and its gradient',
       expected[i].data.forEach((x, j) => {
         const error = Math.abs(fromHost(found[i]).data[j] - x) / scale
         worst = Math.max(worst, error)
-        expect(error, `${node.op} output ${i} element ${j}`).toBeLessThan(5e-6)
+        expect(error, `${node.op} output ${i} element ${j}`).toBeLessThan(tolerance(name, op))
       })
     })
   })
@@ -66,6 +66,11 @@ describeRuntimes('gives the float64 values of every operation and its gradient',
     expect(Number(slope.data[0]) / 0.999 ** length).toBeCloseTo(1, 3)
   })
 })
+
+/** WebGPU lets sine and cosine be wrong by 2^-11 between -π and π; rotations are tables made here, not in the graph. */
+function tolerance(name: string, op: string): number {
+  return name === 'onnxruntime-webgpu' && (op === 'Sin' || op === 'Cos') ? 2 ** -11 : 5e-6
+}
 
 async function runOnce(
   runtime: Runtime,

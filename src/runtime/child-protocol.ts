@@ -1,0 +1,44 @@
+// What goes between this process and one that runs a written model: a request, and arrays as bytes one after the other.
+import type { WrittenGraph } from '../graph/onnx.js'
+import type { HostTensor, TensorType } from '../graph/tensor.js'
+import type { Precision } from './runtime.js'
+
+/** Stands before the bytes of the model and of each input, in their order. */
+export interface ChildRequest {
+  /** Name in the registry. */
+  readonly runtime: string
+  readonly precision: Precision
+  readonly threads: number | undefined
+  readonly modelBytes: number
+  readonly inputs: Readonly<Record<string, TensorType>>
+  readonly outputs: WrittenGraph['outputs']
+}
+
+/** Stands on stderr before the message of a failure; what comes before it was said by native code. */
+export const failureMark = '\u0001'
+
+/** The bytes of an array. */
+export function bytesOf({ data }: HostTensor): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+}
+
+/** Fills buffers from a stream, one after the other. */
+export async function fillBuffers(
+  stream: AsyncIterable<Buffer> | NodeJS.ReadableStream,
+  next: (done: Buffer) => Buffer | undefined,
+  first: Buffer,
+): Promise<boolean> {
+  let target: Buffer | undefined = first
+  let at = 0
+  for await (const piece of stream as AsyncIterable<Buffer>) {
+    let rest = piece
+    while (target && (rest.length > 0 || target.length === 0)) {
+      const taken = rest.copy(target, at)
+      rest = rest.subarray(taken)
+      at += taken
+      if (at < target.length) break
+      ;[target, at] = [next(target), 0]
+    }
+  }
+  return target === undefined
+}

@@ -1,0 +1,57 @@
+// A process of its own that runs one written graph once: request on stdin, results on descriptor 3. It may crash.
+import { createWriteStream, realpathSync } from 'node:fs'
+import { once } from 'node:events'
+import { pathToFileURL } from 'node:url'
+import type { HostTensor } from '../graph/tensor.js'
+import { allocate } from './buffers.js'
+import { bytesOf, failureMark, fillBuffers, type ChildRequest } from './child-protocol.js'
+import { startRuntime } from './registry.js'
+
+/** A request with its data, as `writeRequest` of the parent sends it. */
+async function readRequest(): Promise<{ request: ChildRequest; model: Buffer; feeds: Record<string, HostTensor> }> {
+  const feeds: Record<string, HostTensor> = {}
+  let request: ChildRequest | undefined
+  let model = Buffer.alloc(0)
+  const waiting: Buffer[] = []
+  let stage = 0
+  await fillBuffers(
+    process.stdin,
+    done => {
+      if (stage === 0) {
+        stage = 1
+        return Buffer.alloc(done.readUInt32LE(0))
+      }
+      if (!request) {
+        request = JSON.parse(done.toString('utf8')) as ChildRequest
+        model = Buffer.alloc(request.modelBytes)
+        for (const [name, type] of Object.entries(request.inputs)) feeds[name] = allocate(type)
+        waiting.push(model, ...Object.values(feeds).map(bytesOf))
+      }
+      return waiting.shift()
+    },
+    Buffer.alloc(4),
+  )
+  if (!request) throw new Error('no request came')
+  return { request, model, feeds }
+}
+
+async function answer(): Promise<void> {
+  const { request, model, feeds } = await readRequest()
+  const runtime = await startRuntime(request.runtime, request.precision)
+  const written = { bytes: model, inputs: request.inputs, outputs: request.outputs }
+  const program = await runtime.compileWritten(written, { threads: request.threads })
+  const results = Object.fromEntries(Object.entries(request.outputs).map(([name, type]) => [name, allocate(type)]))
+  await program.run(feeds, results)
+  const stream = createWriteStream('', { fd: 3 })
+  for (const result of Object.values(results)) if (!stream.write(bytesOf(result))) await once(stream, 'drain')
+  stream.end()
+  await once(stream, 'finish')
+  await program.close()
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
+  await answer().catch((thrown: unknown) => {
+    process.stderr.write(failureMark + (thrown instanceof Error ? thrown.message : String(thrown)))
+    process.exitCode = 1
+  })
+}
