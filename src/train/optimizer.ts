@@ -2,8 +2,8 @@
 import { AppError } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import type { Parameter } from '../model/step.js'
+import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
-import { createChunkedUpdate, type ChunkedUpdate } from './chunked-update.js'
 import { checkOptimizerSettings } from './optimizer-settings.js'
 import type { ElementwiseRule, RuleChoice, StateArray, StepNumbers, TensorRule } from './update-rule.js'
 import { updateRules, type OptimizerName, type OptimizerSettings } from './update-rules.js'
@@ -38,7 +38,7 @@ interface Slot {
 }
 
 /**
- * @param runtime where large parameters are updated
+ * @param runtime where the rules that need matrix products run
  * @throws AppError `unknown-optimizer`, `unknown-optimizer-setting`, `bad-optimizer`; `runtime-compile` from the runtime
  */
 export async function createOptimizer(
@@ -112,7 +112,7 @@ function findRule(settings: OptimizerSettings): RuleChoice {
 
 /** What was compiled for the rules in use. */
 interface RulePrograms {
-  readonly chunked: ReadonlyMap<ElementwiseRule, ChunkedUpdate>
+  readonly pointwise: ReadonlyMap<ElementwiseRule, PointwiseProgram>
   /** By rule and shape. */
   readonly whole: ReadonlyMap<TensorRule, ReadonlyMap<string, Program>>
   close(): Promise<void>
@@ -123,18 +123,17 @@ async function compileRules(
   parameters: readonly Parameter[],
   runtime: Runtime,
 ): Promise<RulePrograms> {
-  const chunked = new Map<ElementwiseRule, ChunkedUpdate>()
+  const pointwise = new Map<ElementwiseRule, PointwiseProgram>()
   const whole = new Map<TensorRule, Map<string, Program>>()
   for (const rule of new Set(parameters.map(choose))) {
     const mine = parameters.filter(parameter => choose(parameter) === rule)
-    if (rule.family === 'elementwise') chunked.set(rule, await createChunkedUpdate(rule, mine, runtime))
+    if (rule.family === 'elementwise') pointwise.set(rule, compilePointwise(rule.graph))
     else whole.set(rule, await compileShapes(rule, mine, runtime))
   }
   return {
-    chunked,
+    pointwise,
     whole,
     async close() {
-      for (const update of chunked.values()) await update.close()
       for (const shapes of whole.values()) for (const program of shapes.values()) await program.close()
     },
   }
@@ -154,16 +153,19 @@ async function compileShapes(
   return programs
 }
 
-function createSlot(parameter: Parameter, choose: RuleChoice, { chunked, whole }: RulePrograms): Slot {
+function createSlot(parameter: Parameter, choose: RuleChoice, { pointwise, whole }: RulePrograms): Slot {
   const rule = choose(parameter)
   if (rule.family === 'tensor') {
     const state = rule.createState(parameter)
     const program = whole.get(rule)!.get(parameter.shape.join('x'))
     return { parameter, state, update: numbers => rule.update(parameter, state, numbers, program) }
   }
-  const moments = rule.moments.map(() => new Float32Array(new ArrayBuffer(4 * parameter.data.length)))
-  const state = Object.fromEntries(moments.map((moment, i) => [rule.moments[i], moment]))
-  return { parameter, state, update: numbers => chunked.get(rule)!.run(parameter, moments, numbers) }
+  const { data, gradient, decay } = parameter
+  const state = Object.fromEntries(rule.moments.map(name => [name, new Float32Array(data.length)]))
+  const feeds = { p: data, g: gradient, ...state }
+  const results = Object.fromEntries(Object.entries({ p: data, ...state }).map(([name, values]) => [`${name}_next`, values])) // prettier-ignore
+  const program = pointwise.get(rule)!
+  return { parameter, state, update: numbers => program.run(feeds, rule.coefficients(numbers, decay), results) }
 }
 
 function namedArrays({ parameter, state }: Slot): [string, StateArray][] {

@@ -15,24 +15,15 @@ export interface StepNumbers {
   readonly gradientScale: number
 }
 
-/** Every number moves by the numbers of its own place, so that stretches of a parameter run as one graph. */
+/** Every number moves by the numbers of its own place, so that one loop runs over parameters of any length. */
 export interface ElementwiseRule {
   readonly family: 'elementwise'
   /** Names of the arrays kept beside each parameter. */
   readonly moments: readonly string[]
-  /** Names of the numbers that change from step to step. */
-  readonly scalars: readonly string[]
-  /** Their values, in that order. */
-  coefficients(numbers: StepNumbers, decay: boolean): readonly number[]
-  /** Inputs p, g, moments [n] and scalars []; outputs the same names with `_next`. */
-  graph(n: number): Graph
-  plain(
-    p: Float32Array,
-    g: Float32Array,
-    moments: readonly Float32Array[],
-    range: { readonly start: number; readonly end: number },
-    coefficients: readonly number[],
-  ): void
+  /** Inputs p, g, the moments (arrays of any length, written as [1]) and coefficients []; outputs with `_next`, but for g. */
+  readonly graph: Graph
+  /** The numbers of the graph that change from step to step. */
+  coefficients(numbers: StepNumbers, decay: boolean): Readonly<Record<string, number>>
 }
 
 /** The update needs the whole tensor at once. */

@@ -1,0 +1,154 @@
+// Turns a graph of pointwise operations into WebAssembly: one loop over all arrays, four numbers at a time.
+import { AppError } from '../base/errors.js'
+import { encodeWasm, leb128, type WasmFunction } from '../formats/wasm.js'
+import type { Graph, Node } from './graph.js'
+import type { OpName } from './ops.js'
+import { topologicalOrder } from './order.js'
+import type { HostTensor } from './tensor.js'
+
+export interface WrittenLoop {
+  readonly bytes: Uint8Array
+  /** Inputs of rank 0, in the order of the function's parameters after the first, which is the bytes of one stretch. */
+  readonly scalars: readonly string[]
+  /** Input arrays; the k-th is read from byte k·stretchBytes of the memory. */
+  readonly inputs: readonly string[]
+  /** Output arrays; they lie in the memory after the inputs. */
+  readonly outputs: readonly string[]
+}
+
+const instruction = {
+  loop: [0x03, 0x40],
+  end: 0x0b,
+  branchIf: 0x0d,
+  get: 0x20,
+  set: 0x21,
+  tee: 0x22,
+  constant: 0x41,
+  lessThan: 0x49,
+  add: 0x6a,
+} as const
+
+/** Instructions on four numbers, after their common prefix. */
+const simd = {
+  load: 0x00,
+  store: 0x0b,
+  constant: 0x0c,
+  splat: 0x13,
+  greater: 0x44,
+  and: 0x4e,
+  abs: 0xe0,
+  negative: 0xe1,
+  sqrt: 0xe3,
+  add: 0xe4,
+  sub: 0xe5,
+  mul: 0xe6,
+  div: 0xe7,
+  min: 0xe8,
+  max: 0xe9,
+} as const
+
+/** Code that leaves the result on the stack, given code for each input. */
+type Rule = (...inputs: readonly (readonly number[])[]) => readonly number[]
+
+/** Operations a loop can hold. Each rounds to float32 as IEEE 754 says, so results are the same on every machine. */
+const rules = {
+  Add: (a, b) => [...a, ...b, ...vector(simd.add)],
+  Sub: (a, b) => [...a, ...b, ...vector(simd.sub)],
+  Mul: (a, b) => [...a, ...b, ...vector(simd.mul)],
+  Div: (a, b) => [...a, ...b, ...vector(simd.div)],
+  Maximum: (a, b) => [...a, ...b, ...vector(simd.max)],
+  Minimum: (a, b) => [...a, ...b, ...vector(simd.min)],
+  Neg: x => [...x, ...vector(simd.negative)],
+  Abs: x => [...x, ...vector(simd.abs)],
+  Sqrt: x => [...x, ...vector(simd.sqrt)],
+  // (x > 0 ? 1 : 0) − (0 > x ? 1 : 0); a comparison leaves all bits set, and the bits of 1 remain
+  Sign: x => {
+    const zero = splat(0)
+    const oneWhere = (code: readonly number[]) => [...code, ...vector(simd.greater), ...splat(1), ...vector(simd.and)]
+    return [...oneWhere([...x, ...zero]), ...oneWhere([...zero, ...x]), ...vector(simd.sub)]
+  },
+} satisfies { readonly [Op in OpName]?: Rule }
+
+type LoopOp = keyof typeof rules
+
+/**
+ * @param graph float32 throughout; inputs of rank 0 and arrays of one shape, which may be run at any length
+ * @param stretchBytes room for one array in the memory, a multiple of 16
+ * @throws AppError `not-pointwise` naming the operation that a loop cannot hold
+ */
+export function writeLoop({ outputs }: Graph, stretchBytes: number): WrittenLoop {
+  const order = topologicalOrder(Object.values(outputs))
+  const inputs = order.filter(({ op }) => op === 'Input')
+  const [scalars, arrays] = [inputs.filter(isScalar), inputs.filter(node => !isScalar(node))]
+  const parameters: WasmFunction['parameters'] = ['i32', ...scalars.map(() => 'f32' as const)]
+  const at = parameters.length
+  const local = new Map(order.map((node, i) => [node, at + 1 + i]))
+  const before: number[] = []
+  const inside: number[] = []
+  for (const node of order) {
+    const code = [...codeOf(node), instruction.set, ...leb128(local.get(node)!)]
+    ;(isScalar(node) ? before : inside).push(...code)
+  }
+  function codeOf(node: Node): readonly number[] {
+    if (node.op === 'Constant') return splat(Number((node.attributes.value as HostTensor).data[0]))
+    if (node.op !== 'Input') return ruleOf(node)(...node.inputs.map(x => [instruction.get, ...leb128(local.get(x)!)]))
+    if (isScalar(node)) return [instruction.get, ...leb128(1 + scalars.indexOf(node)), ...vector(simd.splat)]
+    return [instruction.get, at, ...vector(simd.load), ...place(arrays.indexOf(node) * stretchBytes)]
+  }
+  Object.values(outputs).forEach((node, i) => {
+    const offset = (arrays.length + i) * stretchBytes
+    inside.push(instruction.get, at, instruction.get, ...leb128(local.get(node)!))
+    inside.push(...vector(simd.store), ...place(offset))
+  })
+  const memoryBytes = (arrays.length + Object.keys(outputs).length) * stretchBytes
+  const locals = ['i32' as const, ...order.map(() => 'v128' as const)]
+  const code = [...before, ...instruction.loop, ...inside, ...next(at), instruction.end]
+  return {
+    bytes: encodeWasm({ parameters, locals, code, memoryBytes }),
+    scalars: scalars.map(nameOf),
+    inputs: arrays.map(nameOf),
+    outputs: Object.keys(outputs),
+  }
+}
+
+/** at ← at + 16; again while at < the first parameter */
+function next(at: number): number[] {
+  const { get, tee, constant, add, lessThan, branchIf } = instruction
+  return [get, at, constant, 16, add, tee, at, get, 0, lessThan, branchIf, 0]
+}
+
+function isScalar({ shape }: Node): boolean {
+  return shape.length === 0
+}
+
+function nameOf({ attributes }: Node): string {
+  return attributes.name as string
+}
+
+function ruleOf({ op, dtype }: Node): Rule {
+  if (dtype === 'float32' && Object.hasOwn(rules, op)) return rules[op as LoopOp]
+  const known = Object.keys(rules).join(', ')
+  throw new AppError('not-pointwise', {
+    where: op,
+    what: {
+      en: `a loop over ${dtype} cannot hold this operation; it can hold ${known} on float32`,
+      ru: `в цикле по ${dtype} такой операции быть не может; могут быть ${known} над float32`,
+    },
+    fix: { en: 'Compile the graph for a runtime', ru: 'Соберите граф для среды выполнения' },
+  })
+}
+
+function vector(code: number): number[] {
+  return [0xfd, ...leb128(code)]
+}
+
+/** Four times the same number. */
+function splat(x: number): number[] {
+  const bytes = [...new Uint8Array(Float32Array.of(x).buffer)]
+  return [...vector(simd.constant), ...bytes, ...bytes, ...bytes, ...bytes]
+}
+
+/** Alignment of 16 bytes, and an offset. */
+function place(offset: number): number[] {
+  return [4, ...leb128(offset)]
+}
