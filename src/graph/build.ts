@@ -286,6 +286,28 @@ export function quantizedMatmul(
   return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
 }
 
+/** What `CachedAttention` reads, by name; shapes stand there. */
+export interface CachedAttentionInputs {
+  readonly query: Node
+  readonly key: Node
+  readonly value: Node
+  readonly pastKey: Node
+  readonly pastValue: Node
+  readonly last: Node
+  readonly total: Node
+  readonly layout: Node
+}
+
+/** @throws AppError `shape` */
+export function cachedAttention(
+  { query, key, value, pastKey, pastValue, last, total, layout }: CachedAttentionInputs,
+  attributes: OpAttributes['CachedAttention'],
+): { readonly mixed: Node; readonly key: Node; readonly value: Node } {
+  const inputs = [query, key, value, pastKey, pastValue, last, total, layout]
+  const [mixed, newKey, newValue] = apply('CachedAttention', inputs, attributes)
+  return { mixed, key: newKey, value: newValue }
+}
+
 /** [..., K] as [rows, K]. */
 function rowsOf(x: Node): Node {
   const width = x.shape[x.shape.length - 1]

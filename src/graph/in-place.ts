@@ -17,6 +17,9 @@ const pointwise: ReadonlySet<OpName> = new Set<OpName>([
   ...(['Erf', 'Relu', 'Silu', 'Gelu', 'Cast'] as const),
 ])
 
+/** Operations that write their later outputs where they read the inputs of the same kind, when these share memory. */
+const updating: ReadonlySet<OpName> = new Set<OpName>(['CachedAttention'])
+
 /** Operations that a runtime may turn into another name for the same memory. */
 const views: ReadonlySet<OpName> = new Set<OpName>(['Reshape', 'StopGradient'])
 
@@ -34,6 +37,7 @@ export function checkUpdatesInPlace({ outputs }: Graph, pairs: readonly InPlace[
     const unsafe = order.find(node => {
       if (views.has(node.op) || !node.inputs.some(x => aliases.has(x))) return false
       const writes = node.attributes === writer.attributes
+      if (writes && updating.has(node.op)) return false
       const stretched = node.shape.join() !== outputs[output].shape.join()
       return !pointwise.has(node.op) || !before.has(node.attributes) || (writes && stretched)
     })

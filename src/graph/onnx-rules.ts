@@ -2,6 +2,7 @@
 import type { OnnxAttribute } from '../formats/onnx.js'
 import { onnxElementTypes } from '../formats/onnx.js'
 import type { OnnxContext, Written } from './onnx-context.js'
+import { writeCachedAttention, writeCachedAttentionFused } from './onnx-attention.js'
 import { writeQuantized, writeQuantizedFused } from './onnx-quantized.js'
 import type { OpName } from './ops.js'
 import { elementCount } from './tensor.js'
@@ -79,6 +80,7 @@ const standard: OnnxTable = {
       alpha: { float: alpha },
     }),
   QuantizedMatMul: writeQuantized,
+  CachedAttention: writeCachedAttention,
   Softmax: onAxis('Softmax'),
   LogSoftmax: onAxis('LogSoftmax'),
   ReduceSum: reduction('ReduceSum'),
@@ -154,6 +156,7 @@ const onnxruntime: OnnxTable = {
     else context.node('FusedMatMul', inputs, [output(0)], attributes, contrib)
   },
   QuantizedMatMul: writeQuantizedFused,
+  CachedAttention: writeCachedAttentionFused,
   LayerNorm: (context, { inputs, output, attributes: { epsilon } }) =>
     void context.node('LayerNormalization', inputs, [output(0), output(1), output(2)], {
       axis: { int: -1 },

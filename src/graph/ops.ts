@@ -31,6 +31,17 @@ export interface QuantizedProduct {
   readonly activations: 'int8' | 'float32'
 }
 
+export interface CachedAttentionAttributes {
+  readonly heads: number
+  readonly keyHeads: number
+  /** Factor of the scores. */
+  readonly scale: number
+  /** Scores pass through cap · tanh(score / cap); 0 leaves them alone. */
+  readonly cap: number
+  /** How many places a query sees, its own included; 0 for all before it. */
+  readonly window: number
+}
+
 /** Every operation with its attributes. A new one does not compile until each table has it. */
 export interface OpAttributes {
   Input: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }
@@ -73,6 +84,13 @@ export interface OpAttributes {
    * ways ready, codes and scales of Wᵀ, which must stand for the same numbers.
    */
   QuantizedMatMul: QuantizedProduct
+  /**
+   * Attention of new tokens over a cache that takes them in. Inputs: queries [N, H·D], keys and values [N, Hk·D] of N = B·T
+   * tokens; cached keys and values [B, Hk, S, D]; int32 [B]: the place of each row's last token; int32 []: places in use by
+   * the longest row; int64 [3]: B, T, -1. Outputs: [N, H·D] and the cache with the new tokens in it; places after a row's
+   * last one hold anything.
+   */
+  CachedAttention: CachedAttentionAttributes
   Softmax: Axis
   LogSoftmax: Axis
   ReduceSum: Reduction
@@ -167,6 +185,21 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
     checkCodes(tables.slice(0, 2), attributes)
     if (tables.length > 2) checkCodes(tables.slice(2), { ...attributes, inputs: outputs, outputs: inputs })
     return [{ dtype: x.dtype, shape: [x.shape[0], transposed ? inputs : outputs] }]
+  },
+  CachedAttention: ([query, key, value, pastKey, pastValue, last, total, layout], { heads, keyHeads }) => {
+    checkRank('CachedAttention', pastKey, 4)
+    const [batch, , places, width] = pastKey.shape
+    const tokens = query.shape[0]
+    checkShape('CachedAttention', 'query', query, [tokens, heads * width])
+    for (const x of [key, value]) checkShape('CachedAttention', 'key or value', x, [tokens, keyHeads * width])
+    for (const x of [pastKey, pastValue]) checkShape('CachedAttention', 'cache', x, [batch, keyHeads, places, width])
+    checkShape('CachedAttention', 'last', last, [batch])
+    checkShape('CachedAttention', 'total', total, [])
+    checkShape('CachedAttention', 'layout', layout, [3])
+    checkDType('CachedAttention', last, 'int32')
+    checkDType('CachedAttention', total, 'int32')
+    checkDType('CachedAttention', layout, 'int64')
+    return [query, pastKey, pastValue]
   },
   Softmax: axisKeeping('Softmax'),
   LogSoftmax: axisKeeping('LogSoftmax'),
@@ -267,7 +300,7 @@ const inputCounts: { readonly [Op in OpName]: number | '3 or 5' | 'one or more' 
   ...{ Input: 0, Constant: 0, StopGradient: 1, Add: 2, Sub: 2, Mul: 2, Div: 2, Maximum: 2, Minimum: 2 },
   ...{ Neg: 1, Abs: 1, Sign: 1, Round: 1, Exp: 1, Log: 1, Sqrt: 1, Sin: 1, Cos: 1, Tanh: 1, Sigmoid: 1, Erf: 1 },
   ...{ Relu: 1, Silu: 1, Gelu: 1, Where: 3, Equal: 2, Less: 2, LessOrEqual: 2, Greater: 2, And: 2, Not: 1, Cast: 1 },
-  QuantizedMatMul: '3 or 5' as const,
+  ...{ QuantizedMatMul: '3 or 5' as const, CachedAttention: 8 },
   ...{ MatMul: 2, Linear: 3, Softmax: 1, LogSoftmax: 1, ReduceSum: 1, ReduceMean: 1, ReduceMax: 1, Reshape: 1 },
   ...{ Transpose: 1, Concat: 'one or more' as const, Slice: 1, Pad: 1, Split: 1, Expand: 1, Gather: 2 },
   ...{ ScatterAddRows: 3, GatherElements: 2, ScatterElementsAdd: 3, LayerNorm: 3, RmsNorm: 2, CrossEntropy: 2 },

@@ -116,6 +116,10 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
     const swapped = { ...attributes, inputs: outputs, outputs: inputs }
     return [g.quantizedMatmul(dy, { codes: mirror[0], scales: mirror[1] }, swapped, { codes, scales })]
   },
+  CachedAttention: notDifferentiable('CachedAttention', {
+    en: 'it is there for generation alone',
+    ru: 'она нужна только для генерации',
+  }),
   // d softmax = y·(dx − Σ y·dx)
   Softmax: ({ outputs: [y], attributes: { axis } }, dy) => {
     const weighted = g.mul(dy, y)

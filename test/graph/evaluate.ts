@@ -275,6 +275,36 @@ const evaluators: { readonly [Op in OpName]: Evaluator<Op> } = {
     const [inverse] = unary(z => 1 / Math.sqrt(z + epsilon))([square])
     return [fill(x.shape, at => read(x, at) * read(inverse, at) * read(weight, at)), inverse]
   },
+  CachedAttention: (inputs, attributes) => {
+    const [query, key, value, pastKey, pastValue, last] = inputs
+    const { heads, keyHeads, scale, cap, window } = attributes
+    const [batch, , , width] = pastKey.shape
+    const length = query.shape[0] / batch
+    const first = (row: number): number => last.data[row] + 1 - length
+    const updated = (past: Value, fresh: Value): Value =>
+      fill(past.shape, ([row, head, place, d]) => {
+        const t = place - first(row)
+        return t >= 0 && t < length
+          ? read(fresh, [row * length + t, head * width + d])
+          : read(past, [row, head, place, d])
+      })
+    const [keys, values] = [updated(pastKey, key), updated(pastValue, value)]
+    const mixed = fill(query.shape, ([token, column]) => {
+      const [row, head] = [Math.floor(token / length), Math.floor(column / width)]
+      const place = first(row) + (token % length)
+      const from = window > 0 ? Math.max(0, place + 1 - window) : 0
+      const keyHead = Math.floor(head / (heads / keyHeads))
+      const weights = Array.from({ length: place + 1 - from }, (_, i) => {
+        let product = 0
+        for (let d = 0; d < width; d++)
+          product += read(query, [token, head * width + d]) * read(keys, [row, keyHead, from + i, d])
+        return Math.exp(cap > 0 ? cap * Math.tanh((product * scale) / cap) : product * scale)
+      })
+      const total = weights.reduce((a, b) => a + b)
+      return weights.reduce((sum, w, i) => sum + w * read(values, [row, keyHead, from + i, column % width]), 0) / total
+    })
+    return [mixed, keys, values]
+  },
   CrossEntropy: ([logits, labels]) => {
     const logProbabilities = logSoftmax(logits, 1)
     return [fill(labels.shape, ([row]) => -read(logProbabilities, [row, labels.data[row]])), logProbabilities]

@@ -70,6 +70,26 @@ function mirroredProduct(x: Node, bits: 8 | 4): Node {
   return g.quantizedMatmul(x, tables, attributes, tables)
 }
 
+const attention = { heads: 4, keyHeads: 2, scale: 0.5, cap: 0, window: 0 }
+
+/** Queries, keys and values of B·T tokens, and a cache of S places for each of B rows; heads are 8 wide. */
+function attentionShapes(batch: number, length: number, places: number): number[][] {
+  const cache = [batch, 2, places, 8]
+  return [[batch * length, 32], [batch * length, 16], [batch * length, 16], cache, cache]
+}
+
+/** @param lasts place of the last token of each row */
+function attending(lasts: readonly number[], length: number, options: Partial<typeof attention>) {
+  const int32 = (shape: readonly number[], list: readonly number[]): Node =>
+    g.constant({ dtype: 'int32', shape, data: Int32Array.from(list) })
+  const last = int32([lasts.length], lasts)
+  const total = int32([], [Math.max(...lasts) + 1])
+  const layout = ids([3], [lasts.length, length, -1])
+  return (query: Node, key: Node, value: Node, pastKey: Node, pastValue: Node): Node =>
+    g.cachedAttention({ query, key, value, pastKey, pastValue, last, total, layout }, { ...attention, ...options })
+      .mixed
+}
+
 /** A missing operation does not compile. */
 export const samples: { readonly [Op in OpName]: readonly Sample[] } = {
   Input: pointwise(x => x),
@@ -176,6 +196,16 @@ export const samples: { readonly [Op in OpName]: readonly Sample[] } = {
     {
       shapes: [[2, 4], [2, 3]], // prettier-ignore
       build: (base, updates) => g.scatterElementsAdd(base, ids([2, 3], [3, 0, 3, 1, 1, 2]), updates, 1),
+    },
+  ],
+  CachedAttention: [
+    { shapes: attentionShapes(1, 3, 5), build: attending([4], 3, {}), gradient: 'none' },
+    { shapes: attentionShapes(1, 5, 5), build: attending([4], 5, { window: 2, cap: 3 }), gradient: 'none' },
+    // rows of different lengths: nothing is promised of what follows the shorter one in the cache
+    {
+      shapes: attentionShapes(2, 1, 5),
+      build: (q, k, v, pk, pv) => g.neg(attending([4, 1], 1, {})(q, k, v, pk, pv)),
+      gradient: 'none',
     },
   ],
   LayerNorm: [{ shapes: [[2, 3, 5], [5], [5]], build: (x, w, b) => g.layerNorm(x, w, b, 1e-3) }], // prettier-ignore
