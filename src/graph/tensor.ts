@@ -26,14 +26,14 @@ export interface HostTensor extends TensorType {
 }
 
 /** Values that stay in a file: little-endian, row-major, `offset` bytes from its start. */
-export interface StoredTensor extends TensorType {
+export interface FileTensor extends TensorType {
   /** Absolute path. */
   readonly path: string
   readonly offset: number
 }
 
 /** Values that never change: a runtime may keep them in whatever order it computes fastest with. */
-export type FrozenTensor = HostTensor | StoredTensor
+export type FrozenTensor = HostTensor | FileTensor
 
 export interface FloatTensor extends TensorType {
   readonly dtype: 'float32'

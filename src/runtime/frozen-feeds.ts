@@ -1,7 +1,7 @@
 // Turns a runtime that takes everything as feeds into one that also takes frozen inputs when it compiles.
 import { closeSync, openSync, readSync } from 'node:fs'
 import { asError, AppError } from '../base/errors.js'
-import { elementBytes, elementCount, type FrozenTensor, type HostTensor, type StoredTensor } from '../graph/tensor.js'
+import { elementBytes, elementCount, type FrozenTensor, type HostTensor, type FileTensor } from '../graph/tensor.js'
 import { allocate } from './buffers.js'
 import type { Runtime } from './runtime.js'
 
@@ -29,7 +29,7 @@ export function readFrozen(tensor: FrozenTensor): HostTensor {
 /** One read call of Node takes less than 2 GiB. */
 const chunkBytes = 1 << 30
 
-function readStored({ path, offset, dtype, shape }: StoredTensor): HostTensor {
+function readStored({ path, offset, dtype, shape }: FileTensor): HostTensor {
   const host = allocate({ dtype, shape })
   const target = new Uint8Array(host.data.buffer)
   const length = elementCount(shape) * elementBytes[dtype]
