@@ -19,11 +19,66 @@ export function uniformAt(seed: number, stream: number, counter: number): number
   return (mix(seed, stream, counter) >>> 0) / 4294967296
 }
 
-/** Standard normal (Box–Muller on two uniforms), a pure function of its arguments. */
+/**
+ * Standard normal, exact in distribution, a pure function of its arguments: Marsaglia and Tsang's ziggurat as Doornik (2005)
+ * corrects it, layer and place from different bits of one hash. One number in eighty needs more hashes.
+ */
 export function normalAt(seed: number, stream: number, counter: number): number {
-  const u = 1 - uniformAt(seed, stream, 2 * counter)
-  const v = uniformAt(seed, stream, 2 * counter + 1)
-  return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * v)
+  const bits = mix(seed, stream, counter)
+  const layer = bits & 255
+  const place = ((bits >> 8) + 0.5) / 8388608 // in (-1, 1), 24 bits
+  return Math.abs(place) < ratios[layer] ? place * edges[layer] : redraw({ layer, place, seed, stream, counter })
+}
+
+const layers = 256
+/** Where the lowest layer ends and the tail begins, and the area of each layer, for 256 of them. */
+const tail = 3.6541528853610088
+const area = 0.00492867323399
+
+/** Right edges of the layers, widest first; the first stands for the lowest layer together with the tail. */
+const edges = new Float64Array(layers + 1)
+/** Share of each layer that lies under the curve at its whole height. */
+const ratios = new Float64Array(layers)
+fillLayers()
+
+function fillLayers(): void {
+  edges[0] = area / density(tail)
+  edges[1] = tail
+  for (let i = 2; i < layers; i++) edges[i] = Math.sqrt(-2 * Math.log(area / edges[i - 1] + density(edges[i - 1])))
+  for (let i = 0; i < layers; i++) ratios[i] = edges[i + 1] / edges[i]
+}
+
+function density(x: number): number {
+  return Math.exp(-0.5 * x * x)
+}
+
+/** A point in a layer that may lie above the curve. */
+interface Candidate {
+  readonly layer: number
+  readonly place: number
+  readonly seed: number
+  readonly stream: number
+  readonly counter: number
+}
+
+/** Keeps a candidate under the curve, takes one of the lowest layer from the tail, and draws again in place of any other. */
+function redraw(candidate: Candidate): number {
+  const { seed, stream, counter } = candidate
+  let { layer, place } = candidate
+  for (let draw = 1; ; draw += 4) {
+    const next = (k: number): number => uniformAt(seed, mix(draw + k, stream, 0x2545f491), counter)
+    if (layer === 0) {
+      const [x, y] = [-Math.log(1 - next(0)) / tail, -Math.log(1 - next(1))]
+      if (2 * y >= x * x) return place < 0 ? -tail - x : tail + x
+    } else {
+      const x = place * edges[layer]
+      const [low, high] = [density(edges[layer]), density(edges[layer + 1])]
+      if (low + next(0) * (high - low) < density(x)) return x
+      layer = Math.floor(next(1) * layers)
+      place = 2 * next(2) - 1
+      if (Math.abs(place) < ratios[layer]) return place * edges[layer]
+    }
+  }
 }
 
 /** A permutation of 0..n-1 (Fisher–Yates), a pure function of (seed, stream). */

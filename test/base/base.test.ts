@@ -147,12 +147,42 @@ describe('random numbers', () => {
     expect(Math.abs(correlation(0, 2))).toBeLessThan(0.06)
   })
 
-  it('are normal where asked', () => {
-    const values = Array.from({ length: 20000 }, (_, i) => normalAt(1, 2, i))
-    const mean = values.reduce((a, b) => a + b) / values.length
-    const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length
-    expect(Math.abs(mean)).toBeLessThan(0.03)
-    expect(Math.abs(variance - 1)).toBeLessThan(0.05)
+  it('are normal where asked: moments, tails on both sides, and the same number for the same place', () => {
+    const count = 400_000
+    const values = Float64Array.from({ length: count }, (_, i) => normalAt(1, 2, i))
+    const moment = (power: number): number => values.reduce((sum, x) => sum + x ** power, 0) / count
+    // four standard errors of each mean: √((2k − 1)!! − (mean)²) / √count
+    const errors = [1, 2, 15, 96].map(variance => 4 * Math.sqrt(variance / count))
+    const expected = [0, 1, 0, 3]
+    expected.forEach((value, k) => expect(Math.abs(moment(k + 1) - value)).toBeLessThan(errors[k]))
+    // share above x, of which 3.66 lies beyond the layers of the ziggurat
+    for (const [x, share] of [
+      [0, 0.5],
+      [1, 0.1586553],
+      [2, 0.0227501],
+      [3, 1.349898e-3],
+      [3.66, 1.26108e-4],
+      [4, 3.167124e-5],
+    ] as const)
+      // prettier-ignore
+      for (const side of [1, -1]) {
+        const found = values.reduce((sum, value) => sum + (side * value > x ? 1 : 0), 0)
+        expect(Math.abs(found - share * count)).toBeLessThan(4 * Math.sqrt(share * count) + 1)
+      }
+    expect(normalAt(1, 2, 777)).toBe(values[777])
+  })
+
+  it('normal ones of neighbouring places, streams and seeds are not correlated', () => {
+    const count = 100_000
+    const correlation = (a: (i: number) => number, b: (i: number) => number): number =>
+      Array.from({ length: count }, (_, i) => a(i) * b(i)).reduce((x, y) => x + y) / count
+    const here = (i: number): number => normalAt(5, 6, i)
+    const others = [(i: number) => normalAt(5, 6, i + 1), (i: number) => normalAt(5, 7, i), (i: number) => normalAt(6, 6, i)] // prettier-ignore
+    for (const other of others) {
+      expect(Math.abs(correlation(here, other))).toBeLessThan(4 / Math.sqrt(count))
+      const square = (of: (i: number) => number) => (i: number) => of(i) ** 2 - 1
+      expect(Math.abs(correlation(square(here), square(other)))).toBeLessThan(8 / Math.sqrt(count))
+    }
   })
 
   it('make permutations', () => {
