@@ -180,10 +180,11 @@ function checkWarning(candidate: Runtime, reference: Runtime, { state, detail }:
 }
 
 function runWarning(candidate: Runtime, reference: Runtime, failure: Error): Text {
-  const said = failure instanceof AppError ? { en: failure.render('en'), ru: failure.render('ru') } : { en: failure.message, ru: failure.message } // prettier-ignore
+  const words = failure instanceof AppError ? [failure.render('en'), failure.render('ru')] : [failure.message, failure.message] // prettier-ignore
+  const [en, ru] = words.map(text => text.replace(/\.$/u, ''))
   return {
-    en: `${candidate.name} failed (${said.en}); going on with ${reference.name}, which is slower`,
-    ru: `${candidate.name} не справился (${said.ru}); продолжаем на ${reference.name}, это медленнее`,
+    en: `${candidate.name} failed (${en}); going on with ${reference.name}, which is slower`,
+    ru: `${candidate.name} не справился (${ru}); продолжаем на ${reference.name}, это медленнее`,
   }
 }
 

@@ -20,6 +20,12 @@ import type { StateArray } from './update-rule.js'
 /** Everything that must be the same when a run is continued, by name; values are plain JSON. */
 export type RunIdentity = Readonly<Record<string, string | number | boolean | null>>
 
+/** What computed, from the step given on. */
+export interface EngineSpan {
+  readonly engine: string
+  readonly since: number
+}
+
 export interface CheckpointState {
   /** Steps taken; a checkpoint lies on the border of a step, so this fixes the position in the data too. */
   readonly step: number
@@ -27,6 +33,8 @@ export interface CheckpointState {
   /** Micro-batches of this epoch already used. */
   readonly position: number
   readonly identity: RunIdentity
+  /** Empty or absent where the run did not say. */
+  readonly engines?: readonly EngineSpan[]
 }
 
 export interface FoundCheckpoint {

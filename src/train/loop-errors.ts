@@ -1,5 +1,5 @@
 // What the training loop tells the user when it stops: each with the step, the place and the way on.
-import { AppError } from '../base/errors.js'
+import { AppError, type Text } from '../base/errors.js'
 
 export function interrupted(step: number, steps: number, checkpoint: string): AppError {
   return new AppError('interrupted', {
@@ -13,6 +13,54 @@ export function interrupted(step: number, steps: number, checkpoint: string): Ap
       ru: 'Повторите ту же команду, чтобы продолжить оттуда',
     },
   })
+}
+
+/** Whether this came from the runtime or from memory that ran out, not from the user's data or disk. */
+export function isEngineFailure(thrown: unknown): thrown is Error {
+  if (thrown instanceof AppError) return thrown.code === 'runtime-run' || thrown.code === 'runtime-compile'
+  return thrown instanceof RangeError // V8: "Array buffer allocation failed"
+}
+
+/** @param at.whole whether weights and moments are those after the last finished step; `saved` is then a checkpoint of them */
+export function engineFailed(at: {
+  readonly step: number
+  readonly failure: Error
+  readonly saved: string | undefined
+  readonly whole: boolean
+}): AppError {
+  const { step, failure, saved, whole } = at
+  const words = failure instanceof AppError ? [failure.render('en'), failure.render('ru')] : [failure.message, failure.message] // prettier-ignore
+  const said = words.map(text => text.replace(/\.$/u, ''))
+  return new AppError('engine-failed', {
+    where: `step ${step}`,
+    kind: 'environment',
+    what: {
+      en: `the engine failed (${said[0]}); ${lastState(whole, step, saved).en}`,
+      ru: `движок не справился (${said[1]}); ${lastState(whole, step, saved).ru}`,
+    },
+    fix: saved === undefined ? fromTheStart : goOn,
+    cause: failure,
+  })
+}
+
+function lastState(whole: boolean, step: number, saved: string | undefined): Text {
+  if (saved === undefined)
+    return { en: 'there is no checkpoint of this run yet', ru: 'контрольных точек у этого прогона ещё нет' }
+  return whole
+    ? { en: `the state after step ${step - 1} is saved in ${saved}`, ru: `состояние после шага ${step - 1} сохранено в ${saved}` } // prettier-ignore
+    : {
+        en: `the weights were being updated, so what is in memory is not saved; the last good checkpoint is ${saved}`,
+        ru: `шло обновление весов, поэтому состояние в памяти не сохранено; последняя целая контрольная точка: ${saved}`,
+      }
+}
+
+const goOn: Text = {
+  en: 'If memory ran out, close other programs; the same command goes on from there',
+  ru: 'Если кончилась память, закройте другие программы; та же команда продолжит оттуда',
+}
+const fromTheStart: Text = {
+  en: 'If memory ran out, close other programs; the same command begins anew',
+  ru: 'Если кончилась память, закройте другие программы; та же команда начнёт сначала',
 }
 
 export function lossNotFinite(at: {

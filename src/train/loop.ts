@@ -7,12 +7,19 @@ import type { TrainingStep } from '../model/step.js'
 import type { BatchSource } from './batches.js'
 import { evaluateBatches, type Evaluation } from './bits-per-byte.js'
 import { boardLogFile, joinLogs, openBoardLog } from './board-log.js'
-import { findCheckpoint, loadCheckpoint, removeLeftovers, saveCheckpoint, type RunIdentity } from './checkpoint.js'
+import {
+  findCheckpoint,
+  loadCheckpoint,
+  removeLeftovers,
+  saveCheckpoint,
+  type EngineSpan,
+  type RunIdentity,
+} from './checkpoint.js'
 import { runMicroBatches } from './accumulation.js'
 import { clipFactor, gradientNorm, type Optimizer } from './optimizer.js'
 import { openRunLog, readRunLog, type RunLog } from './run-log.js'
 import { checkSchedule, learningRateAt, warmupStepsOf, type ScheduleName, type ScheduleShape } from './schedule.js'
-import { badTrainSetting, interrupted, lossNotFinite } from './loop-errors.js'
+import { badTrainSetting, engineFailed, interrupted, isEngineFailure, lossNotFinite } from './loop-errors.js'
 
 export interface TrainSettings extends ScheduleShape {
   readonly learningRate: number
@@ -56,6 +63,8 @@ export interface TrainRun extends WorkOptions {
   readonly hooks?: TrainHooks
   /** Other facts that a continued run must share: base model, tokenizer, runtime and precision. */
   readonly identity?: RunIdentity
+  /** What computes now, e.g. `openvino 2026.4.1`; a change is logged, and checkpoints say what computed since when. */
+  readonly engine?: () => string
 }
 
 export interface TrainResult {
@@ -88,12 +97,17 @@ interface Session {
   readonly log: RunLog
   readonly identity: RunIdentity
   readonly checkpoints: string
+  /** What computed so far; grows. */
+  readonly engines: EngineSpan[]
+  /** The newest checkpoint; changes. */
+  saved: { readonly step: number; readonly path: string } | undefined
 }
 
 /**
  * Trains until the planned number of steps, continuing from the folder's last good checkpoint. A continued run is bit-equal
  * to an unbroken one: weights, moments and log (timings aside).
  * @throws AppError `interrupted` after saving, when the signal was aborted; `loss-not-finite` naming step and examples;
+ * `engine-failed` when the runtime failed, after saving where weights and moments are those of the last step;
  * `other-settings`, `checkpoint-model`, `no-good-checkpoint`; `bad-train-setting`; `disk-full`
  */
 export async function trainModel(run: TrainRun): Promise<TrainResult> {
@@ -108,14 +122,16 @@ export async function trainModel(run: TrainRun): Promise<TrainResult> {
   const logPath = join(run.folder, 'events.jsonl')
   const log = await openLogs(run, logPath, found ? resumedFrom : -1)
   try {
-    const session: Session = { run, plan, log, identity, checkpoints }
+    const engines = [...(found?.state.engines ?? [])]
+    const saved = found && { step: resumedFrom, path: found.path }
+    const session: Session = { run, plan, log, identity, checkpoints, engines, saved }
     if (!found) await log.append(startEvent(run, plan))
     const logged = (await readRunLog(logPath)).some(
-      ({ event, step }) => step === resumedFrom && event !== 'step' && event !== 'start',
+      ({ event, step }) => step === resumedFrom && (event === 'evaluation' || event === 'sample'),
     )
     // An interrupted step saves before its evaluation; it is made up for here.
-    const evaluation = logged ? undefined : await lookAtModel(session, resumedFrom)
-    if (run.signal?.aborted) throw interrupted(resumedFrom, plan.steps, found?.path ?? (await save(session, 0)))
+    const evaluation = logged ? undefined : await keepState(session, resumedFrom, lookAtModel(session, resumedFrom))
+    if (run.signal?.aborted) throw interrupted(resumedFrom, plan.steps, await save(session, resumedFrom))
     const result = await takeSteps(session, resumedFrom)
     return { evaluation, ...result, steps: plan.steps, resumedFrom, checkpoint: result.checkpoint ?? found!.path }
   } finally {
@@ -139,37 +155,76 @@ async function takeSteps(
   for (let step = first; step < plan.steps; step++) {
     lossNats = await takeStep(session, step)
     const done = step + 1
-    evaluation = await lookAtModel(session, done)
+    evaluation = await keepState(session, done, lookAtModel(session, done))
     if (run.signal?.aborted) throw interrupted(done, plan.steps, await save(session, done))
     if (done % plan.saveEvery === 0 || done === plan.steps) checkpoint = await save(session, done)
   }
   return { lossNats, evaluation, checkpoint }
 }
 
-/** A checkpoint after `done` steps; the log is made to last first, so that it is never behind. */
-async function save({ run, plan, log, identity, checkpoints }: Session, done: number): Promise<string> {
+/** A checkpoint after `done` steps, unless it is there; the log is made to last first, so that it is never behind. */
+async function save(session: Session, done: number): Promise<string> {
+  const { run, plan, log, identity, checkpoints, engines } = session
+  if (session.saved?.step === done) return session.saved.path
   await log.sync()
   const epoch = Math.floor(done / plan.stepsPerEpoch)
   const position = (done % plan.stepsPerEpoch) * plan.accumulate
-  return saveCheckpoint(checkpoints, { step: done, epoch, position, identity }, run.optimizer, plan.keep)
+  const state = { step: done, epoch, position, identity, engines: engines.length > 0 ? engines : undefined }
+  const path = await saveCheckpoint(checkpoints, state, run.optimizer, plan.keep)
+  session.saved = { step: done, path }
+  return path
+}
+
+/** Work that leaves weights and moments as they are after `done` steps: when the engine fails in it, they are saved. */
+async function keepState<T>(session: Session, done: number, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (thrown) {
+    if (!isEngineFailure(thrown)) throw thrown
+    const saved = await save(session, done).catch(() => session.saved?.path)
+    throw engineFailed({ step: done + 1, failure: thrown, saved, whole: true })
+  }
+}
+
+/** Updates the parameters. A failure leaves some of them updated and some not, so nothing is saved. */
+async function update({ run, plan, saved }: Session, step: number, norm: number): Promise<number> {
+  const learningRate = plan.rateAt(step)
+  const scale = run.settings.clip === undefined ? 1 : clipFactor(norm, run.settings.clip)
+  try {
+    await run.optimizer.step(learningRate, scale)
+  } catch (thrown) {
+    if (!isEngineFailure(thrown)) throw thrown
+    throw engineFailed({ step: step + 1, failure: thrown, saved: saved?.path, whole: false })
+  }
+  return learningRate
+}
+
+/** Notes what computes, where that has changed. */
+async function noteEngine({ run, log, engines }: Session, step: number): Promise<void> {
+  const engine = run.engine?.()
+  if (engine === undefined || engines.at(-1)?.engine === engine) return
+  engines.push({ engine, since: step })
+  await log.append({ event: 'engine', step, engine })
 }
 
 /** One optimizer step; returns its mean loss. `step` counts from 0. */
-async function takeStep({ run, plan, log }: Session, step: number): Promise<number> {
+async function takeStep(session: Session, step: number): Promise<number> {
+  const { run, plan, log } = session
   const started = performance.now()
   const epoch = Math.floor(step / plan.stepsPerEpoch)
   const from = (step % plan.stepsPerEpoch) * plan.accumulate
   const to = Math.min(from + plan.accumulate, run.source.count)
   const batches = await Promise.all(Array.from({ length: to - from }, (_, i) => run.source.batch(epoch, from + i)))
-  const { lossSum, tokens } = await runMicroBatches(run.step, batches.map(({ batch }) => batch), step) // prettier-ignore
+  const computing = runMicroBatches(run.step, batches.map(({ batch }) => batch), step) // prettier-ignore
+  const { lossSum, tokens } = await keepState(session, step, computing)
   const lossNats = lossSum / tokens
   const norm = gradientNorm(run.optimizer.parameters)
   if (!Number.isFinite(lossNats) || !Number.isFinite(norm)) {
     const examples = [...new Set(batches.flatMap(batch => batch.examples))]
     throw lossNotFinite({ step: step + 1, lossNats, norm, examples, folder: join(run.folder, 'checkpoints') })
   }
-  const learningRate = plan.rateAt(step)
-  await run.optimizer.step(learningRate, run.settings.clip === undefined ? 1 : clipFactor(norm, run.settings.clip))
+  const learningRate = await update(session, step, norm)
+  await noteEngine(session, step + 1)
   const seconds = (performance.now() - started) / 1000
   const seen = batches.reduce(
     (sum, { batch }) => sum + batch.segments.reduce((n, segment) => n + (segment > 0n ? 1 : 0), 0),
@@ -208,6 +263,7 @@ async function lookAtModel(session: Session, step: number): Promise<Evaluation |
     const started = performance.now()
     evaluation = await evaluateBatches(run.step, run.heldOut, run.signal)
     if (!evaluation) return undefined
+    await noteEngine(session, step)
     await log.append({ event: 'evaluation', step, ...evaluation, seconds: (performance.now() - started) / 1000 })
   }
   if (run.hooks?.sample && !run.signal?.aborted && isDue(step, plan.sampleEvery, plan)) {

@@ -45,7 +45,14 @@ interface SampleEvent {
   readonly text: string
 }
 
-export type RunEvent = StartEvent | StepEvent | EvaluationEvent | SampleEvent
+/** What computes from this step on, e.g. `openvino 2026.4.1`: where a run begins, and where one engine is left for another. */
+interface EngineEvent {
+  readonly event: 'engine'
+  readonly step: number
+  readonly engine: string
+}
+
+export type RunEvent = StartEvent | EngineEvent | StepEvent | EvaluationEvent | SampleEvent
 
 /** Fields that differ between equal runs. */
 export const timingFields = ['tokensPerSecond', 'rssBytes', 'seconds'] as const
