@@ -1,0 +1,41 @@
+// One optimizer step of GPT-2 124M with LoRA on every product of the blocks.
+import type { Benchmark, Size } from '../case.js'
+import { faster, shareOfPeak, smaller } from '../goals.js'
+import { gpt2Base } from '../models.js'
+import { lora, ourSide, torchSide, trainingColumns, type Training } from '../training-sides.js'
+
+function training(size: Size): Training {
+  const toy = size === 'quick'
+  const step = { config: gpt2Base(size), batch: 1, length: toy ? 32 : 512 }
+  return { method: lora, sizes: [step], steps: toy ? 1 : 4, warmup: 1 }
+}
+
+export default {
+  name: 'lora-step',
+  title: 'GPT-2 124M, LoRA of rank 8 on all linear modules',
+  measures: 'One whole optimizer step over 512 tokens, batch 1; the base is frozen. PyTorch’s side is PEFT.',
+  rounds: 3,
+  sides: size => [
+    ourSide('ONNX Runtime f32', training(size)),
+    torchSide('fp32', training(size)),
+    ourSide('OpenVINO f32', training(size)),
+    torchSide('autocast', training(size)),
+    ourSide('OpenVINO bf16', training(size)),
+    torchSide('bf16', training(size)),
+  ],
+  columns: trainingColumns,
+  goals: [
+    faster('ONNX Runtime f32', 'PEFT fp32', 1.6),
+    faster('OpenVINO bf16', 'PEFT fp32', 3.6),
+    faster('OpenVINO bf16', 'PEFT autocast bf16', 2),
+    faster('OpenVINO bf16', 'PEFT pure bf16', 1.8),
+    shareOfPeak('OpenVINO bf16', training('full').sizes[0], lora),
+    smaller('ONNX Runtime f32', 'PEFT fp32', 0.7),
+    smaller('OpenVINO f32', 'PEFT fp32', 0.7),
+    smaller('OpenVINO bf16', 'PEFT autocast bf16', 0.7),
+  ],
+  charts: () => [
+    { kind: 'bars', file: 'bench-lora-step.svg', title: 'One step of GPT-2 124M with LoRA, 512 tokens', figure: 'stepSeconds', unit: 's', scale: 1 }, // prettier-ignore
+    { kind: 'bars', file: 'bench-lora-memory.svg', title: 'Its peak memory', figure: 'peakBytes', unit: 'GB', scale: 1e-9 }, // prettier-ignore
+  ],
+} satisfies Benchmark
