@@ -11,6 +11,7 @@ interface BlockInputs {
   readonly ids: Node
   readonly positions: Node
   readonly segments: Node
+  readonly onStream?: (stream: Node) => void
 }
 
 /** Number of places that stand before the tokens of every example. */
@@ -19,7 +20,8 @@ export function placesBefore({ virtual, prefix }: Pick<BoundParts, 'virtual' | '
 }
 
 /** [B·T, C]. Packed examples share what stands before them: it sees none of them. */
-export function blockStates(config: ModelConfig, parts: BoundParts, { ids, positions, segments }: BlockInputs): Node {
+export function blockStates(config: ModelConfig, parts: BoundParts, block: BlockInputs): Node {
+  const { ids, positions, segments, onStream } = block
   const { virtual, prefix } = parts
   const [batch, length] = ids.shape
   const before = placesBefore(parts)
@@ -34,7 +36,7 @@ export function blockStates(config: ModelConfig, parts: BoundParts, { ids, posit
   }
   const inner = blockAttention(config, { ...tokens, shared, prefix })
   const attend = parts.attend?.(inner) ?? inner
-  const inputs = { ids, virtual, positions: tokens.positions, positionLimit: before + length, attend }
+  const inputs = { ids, virtual, positions: tokens.positions, positionLimit: before + length, attend, onStream }
   const states = decoderStates(config, parts, inputs)
   if (shared === 0) return states
   const rows = reshape(states, [batch, shared + length, config.width])

@@ -56,6 +56,8 @@ export interface DecoderInputs {
   readonly positions: Node
   readonly positionLimit: number
   readonly attend: Attend
+  /** Told the stream before the first block and after each. */
+  readonly onStream?: (stream: Node) => void
 }
 
 /** Hidden states after the last norm, [B·(P+T), C]; the stream stays flat so that products need no reshaping. */
@@ -63,6 +65,7 @@ export function decoderStates(config: ModelConfig, parts: Parts, inputs: Decoder
   const { names } = architectures[config.modelType]
   const turns = rotations(config, inputs.positions, inputs.positionLimit)
   let x = embedded(config, parts, inputs)
+  inputs.onStream?.(x)
   for (let layer = 0; layer < config.layers; layer++) {
     const at = `${names.block}.${layer}.`
     const turn = turns(layer)
@@ -76,6 +79,7 @@ export function decoderStates(config: ModelConfig, parts: Parts, inputs: Decoder
       return names.afterMlp ? norm(config, parts, result, at + names.afterMlp) : result
     }
     x = block(config, parts, x, at, attention, mlp)
+    inputs.onStream?.(x)
   }
   return norm(config, parts, x, names.finalNorm)
 }

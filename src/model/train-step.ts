@@ -9,6 +9,7 @@ import { createAdapter, type Adapter } from './adapter.js'
 import { blockStates, placesBefore } from './block-states.js'
 import { createDropout } from './dropout.js'
 import { decoderLogits } from './decoder-graph.js'
+import { checkTrainable } from './frozen-tensor.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts, type BoundParts } from './parts.js'
 import type { Batch, Parameter, StepResult, TrainingStep } from './step.js'
@@ -25,6 +26,8 @@ export interface StepOptions {
   /** Key of a fresh adapter's random numbers, and of dropout. */
   readonly seed?: number
   readonly threads?: number
+  /** Keep only the stream between the blocks for the backward pass and compute their insides again: less memory, more time. */
+  readonly checkpointing?: boolean
 }
 
 /** A training step of a model in memory: its parameters are the arrays of the model or of the adapter. */
@@ -51,16 +54,17 @@ export async function createTrainingStep(model: Model, method: Method, options: 
     method.kind === 'full' ? undefined : (options.adapter ?? createAdapter(model, method, options.seed ?? 0))
   const rate = adapter && 'dropout' in adapter.method ? (adapter.method.dropout ?? 0) : 0
   const dropout = rate > 0 ? createDropout(rate, options.seed ?? 0) : undefined
-  const parts = bindParts(model, adapter, dropout?.apply)
-  const { lossSum } = buildLoss(model, parts, batch, length)
+  const parts = bindParts(model, adapter, dropout?.apply, runtime.storesFrozen)
+  const { lossSum, streams } = buildLoss(model, parts, batch, length)
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
-  const nodes = gradients(lossSum, names.map(parts.input), input('scale', [])) // prettier-ignore
+  if (method.kind === 'full') checkTrainable(model, names)
+  const nodes = gradients(lossSum, names.map(parts.input), input('scale', []), options.checkpointing ? streams : []) // prettier-ignore
   const outputs = Object.fromEntries(names.map((name, i) => [gradientName(name), nodes[i]]))
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
     return { name, shape, data, gradient: new Float32Array(data.length), decay: shape.length >= 2 }
   })
-  const program = await runtime.compile({ outputs: { loss: lossSum, ...outputs } }, { threads })
+  const program = await runtime.compile({ outputs: { loss: lossSum, ...outputs } }, { threads, frozen: parts.frozen })
   const scaleValue = new Float32Array(1)
   const loss = new Float32Array(1)
   const results: Record<string, HostTensor> = { loss: floats([], loss) }
@@ -80,7 +84,10 @@ export async function createTrainingStep(model: Model, method: Method, options: 
     },
     async evaluate(data) {
       checkBatch(data, batch, length)
-      const compiled = await (forward ??= runtime.compile({ outputs: { loss: wholeLoss() } }, { threads }))
+      const compiled = await (forward ??= runtime.compile(
+        { outputs: { loss: wholeLoss() } },
+        { threads, frozen: parts.frozen },
+      ))
       await compiled.run({ ...weights, ...batchFeeds(data) }, { loss: results.loss })
       return { lossSum: loss[0], tokens: countTokens(data) }
     },
@@ -103,7 +110,7 @@ export async function runForward(
   const parts = bindParts(model, options.adapter)
   const { lossSum, logits } = buildLoss(model, parts, batch.batch, batch.length)
   const graph: Graph = { outputs: { loss: lossSum, logits } }
-  const program = await options.runtime.compile(graph, { threads: options.threads })
+  const program = await options.runtime.compile(graph, { threads: options.threads, frozen: parts.frozen })
   const loss = new Float32Array(1)
   const values = new Float32Array(elementCount(logits.shape))
   const results = { loss: floats([], loss), logits: floats(logits.shape, values) }
@@ -112,12 +119,20 @@ export async function runForward(
   return { lossSum: loss[0], tokens: countTokens(batch), logits: values }
 }
 
-function buildLoss(model: Model, parts: BoundParts, batch: number, length: number): { lossSum: Node; logits: Node } {
+/** @returns also the stream before the first block and after each */
+function buildLoss(
+  model: Model,
+  parts: BoundParts,
+  batch: number,
+  length: number,
+): { lossSum: Node; logits: Node; streams: readonly Node[] } {
   checkLength(model, length, placesBefore(parts))
   const [ids, labels, positions, segments] = batchKeys.map(key => input(key, [batch, length], 'int64'))
-  const states = blockStates(model.config, parts, { ids, positions, segments })
+  const streams: Node[] = []
+  const onStream = (stream: Node): void => void streams.push(stream)
+  const states = blockStates(model.config, parts, { ids, positions, segments, onStream })
   const logits = decoderLogits(model.config, parts, states)
-  return { lossSum: crossEntropySum(logits, reshape(labels, [batch * length])).lossSum, logits }
+  return { lossSum: crossEntropySum(logits, reshape(labels, [batch * length])).lossSum, logits, streams }
 }
 
 function gradientName(name: string): string {

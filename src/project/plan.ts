@@ -74,12 +74,15 @@ const schedules = [
 ] as const
 
 const train = z.strictObject({
-  /** `pocket-ru` or a folder with config.json and model.safetensors. */
+  /** `pocket-ru`, a folder with config.json and model.safetensors, or `ORG/NAME` of a model fetched with `dvoynik model pull`. */
   base: z.string().default('pocket-ru'),
-  /** `onnxruntime-cpu`, `openvino` where it is installed, or `auto`; bf16 computes in half the width, weights stay float32. */
+  /**
+   * `onnxruntime-cpu`, `openvino` where it is installed, `onnxruntime-webgpu` where there is a graphics card, or `auto`:
+   * openvino where it is installed, else onnxruntime-cpu. bf16 computes in half the width, weights stay float32.
+   */
   engine: z
     .strictObject({
-      name: z.enum(['onnxruntime-cpu', 'openvino', 'auto']).default('onnxruntime-cpu'),
+      name: z.enum(['auto', 'onnxruntime-cpu', 'openvino', 'onnxruntime-webgpu']).default('auto'),
       precision: z.enum(['f32', 'bf16']).default('f32'),
     })
     .prefault({}),
@@ -102,6 +105,8 @@ const train = z.strictObject({
   batch: z.int().min(1).default(4),
   accumulate: z.int().min(1).default(1),
   length: z.int().min(16).default(256),
+  /** Computes the inside of each block again in the backward pass instead of keeping it: less memory, a quarter more time. */
+  checkpointing: z.boolean().default(false),
   clip: z.number().positive().default(1),
   saveEvery: z.int().min(1).default(500),
   saveTotalLimit: z.int().min(1).default(2),

@@ -11,18 +11,17 @@ import { loadAdapter, saveAdapter } from '../model/adapter-files.js'
 import type { Adapter } from '../model/adapter.js'
 import { createTrainingStep, type ModelStep } from '../model/train-step.js'
 import { loadModel, saveModel, type Model } from '../model/weights.js'
-import type { Runtime } from '../runtime/runtime.js'
 import { loadTokenizer } from '../tokenizer/files.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { createBatches, type BatchSource } from '../train/batches.js'
 import { trainModel, type TrainResult } from '../train/loop.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
-import { openEngine } from './engine.js'
 import { trainingMethod } from './method-settings.js'
 import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
+import { openRunEngine, type RunEngine } from './run-engine.js'
 import { runStage, type Stage, type StageOutcome } from './stage.js'
 import { fingerprintModel, tokenizerStage } from './tokenizer.js'
 
@@ -115,7 +114,7 @@ export function trainStage(run: string, options: TrainProjectOptions = {}): Stag
 interface Workshop {
   readonly model: Model
   readonly tokenizer: Tokenizer
-  readonly runtime: Runtime
+  readonly engine: RunEngine
   readonly step: ModelStep
   readonly source: BatchSource
   readonly heldOut: BatchSource | undefined
@@ -125,7 +124,7 @@ async function train(project: Project, folder: string, options: TrainProjectOpti
   const started = performance.now()
   // Loading and the first evaluation take a while; until then the user sees that training has begun.
   options.onProgress?.({ stage: 'train', done: 0, total: project.plan.train.steps, unit: 'steps' })
-  const shop = await openWorkshop(project, options)
+  const shop = await openWorkshop(project, folder, options)
   try {
     const { trained, batches } = await runLoop(project, folder, shop, options)
     await writeResult(folder, shop)
@@ -144,21 +143,30 @@ async function train(project: Project, folder: string, options: TrainProjectOpti
   }
 }
 
-async function openWorkshop(project: Project, { onWarning, onNotice }: TrainProjectOptions): Promise<Workshop> {
+async function openWorkshop(project: Project, folder: string, options: TrainProjectOptions): Promise<Workshop> {
   const { train: settings, tokenizer: tokens } = project.plan
   const model = await loadModel(join(project.folder, paths.start))
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
   const examples = await readExamples(join(project.folder, paths.dataset))
-  const { batch, length, seed } = settings
+  const { batch, length, seed, checkpointing } = settings
   const shape = { batch, length: Math.min(length, model.config.maxPositions), seed }
-  const source = createBatches(inSplit(examples, 'train'), tokenizer, shape)
+  const vocabulary = model.config.vocabSize
+  const source = createBatches(inSplit(examples, 'train'), tokenizer, { ...shape, vocabulary })
+  const engine = await openRunEngine(folder, settings.engine, {
+    onWarning: text => options.onWarning?.(text),
+    onNotice: text => options.onNotice?.(text),
+    signal: options.signal,
+  })
   const held = inSplit(examples, 'held-out')
-  const heldOut = held.length > 0 ? createBatches(held, tokenizer, { ...shape, shuffle: false }) : undefined
-  const { runtime, reason } = await openEngine(settings.engine, text => onWarning?.(text))
-  if (settings.engine.name !== 'onnxruntime-cpu') onNotice?.(reason)
+  const heldOut = held.length > 0 ? createBatches(held, tokenizer, { ...shape, vocabulary, shuffle: false }) : undefined
+  const { runtime } = engine
   const newRows = tokens.add.flatMap(token => tokenizer.id(token) ?? [])
-  const step = await createTrainingStep(model, trainingMethod(settings.method, newRows), { ...shape, runtime })
-  return { model, tokenizer, runtime, step, source, heldOut }
+  const step = await createTrainingStep(model, trainingMethod(settings.method, newRows), {
+    ...shape,
+    runtime,
+    checkpointing,
+  })
+  return { model, tokenizer, engine, step, source, heldOut }
 }
 
 function inSplit(examples: readonly Example[], split: Example['split']): Example[] {
@@ -168,15 +176,15 @@ function inSplit(examples: readonly Example[], split: Example['split']): Example
 async function runLoop(
   project: Project,
   folder: string,
-  { step, runtime, source, heldOut }: Workshop,
+  { step, engine, source, heldOut }: Workshop,
   { onProgress, signal, onWarning, onNotice }: TrainProjectOptions,
 ): Promise<{ trained: TrainResult; batches: number }> {
   const { optimizer: chosen, tensorBoard, ...settings } = project.plan.train
-  const optimizer = await createOptimizer(chosen, step.parameters, runtime)
+  const optimizer = await createOptimizer(chosen, step.parameters, engine.runtime)
   const identity = {
     method: canonicalJson(settings.method),
     start: sha256(await fingerprintModel(join(project.folder, paths.start))),
-    runtime: `${runtime.name} ${runtime.version}`,
+    runtime: engine.identity,
   }
   const hooks = { onWarning }
   try {
@@ -189,6 +197,7 @@ async function runLoop(
       tensorBoard,
       folder,
       identity,
+      engine: engine.current,
       hooks,
       onProgress,
       signal,

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import * as g from '../../src/graph/build.js'
+import { gradients } from '../../src/graph/gradient.js'
+import type { Node } from '../../src/graph/graph.js'
+import { topologicalOrder } from '../../src/graph/order.js'
+import { evaluate } from './evaluate.js'
+
+/** Three layers of tanh(x·w), each with a weight of its own; the streams before, between and after them. */
+function layers() {
+  const weights = [0, 1, 2].map(i => g.input(`w${i}`, [3, 3]))
+  const streams = [g.input('x', [2, 3])]
+  for (const w of weights) {
+    const [left, right] = g.split(g.tanh(g.matmul(streams.at(-1)!, w)), -1, [1, 2])
+    streams.push(g.concat([g.mul(left, left), right], -1))
+  }
+  const feeds = Object.fromEntries(
+    [streams[0], ...weights].map((node, i) => {
+      const data = Float64Array.from({ length: g.reshape(node, [-1]).shape[0] }, (_, j) => Math.sin(3 * i + j + 1))
+      return [node.attributes.name as string, data]
+    }),
+  )
+  return { streams, weights, feeds, loss: g.reduceSum(streams[3]) }
+}
+
+const count = (nodes: readonly Node[], op: string): number =>
+  new Set(topologicalOrder(nodes).filter(node => node.op === op).map(({ attributes }) => attributes)).size // prettier-ignore
+
+test('gradients over recomputed layers are bit for bit those of the kept ones', () => {
+  const { streams, weights, feeds, loss } = layers()
+  const wrt = [streams[0], ...weights]
+  const plain = evaluate(gradients(loss, wrt), feeds)
+  const again = evaluate(gradients(loss, wrt, undefined, streams), feeds)
+  expect(again).toEqual(plain)
+})
+
+test('what lies before the first checkpoint and behind the last is computed once, what lies between twice', () => {
+  const { streams, weights, loss } = layers()
+  const tanhs = (checkpoints: readonly Node[]): number =>
+    count([loss, ...gradients(loss, weights, undefined, checkpoints)], 'Tanh')
+  expect(tanhs([])).toBe(3)
+  expect(tanhs(streams)).toBe(6)
+  expect(tanhs(streams.slice(1))).toBe(5)
+  expect(tanhs(streams.slice(0, 2))).toBe(4)
+  expect(tanhs([streams[0], streams[3]])).toBe(6)
+})
+
+test('a copy waits for the gradient that arrives at its end', () => {
+  const { streams, weights, loss } = layers()
+  const [dw] = gradients(loss, [weights[0]], undefined, streams)
+  const originals = new Set(topologicalOrder([loss]).map(({ attributes }) => attributes))
+  const tanhs = (node: Node): ReadonlySet<Node['attributes']> =>
+    new Set(topologicalOrder([node]).flatMap(({ op, attributes }) => (op === 'Tanh' ? [attributes] : [])))
+  const copies = topologicalOrder([dw]).filter(({ op, attributes }) => op === 'Tanh' && !originals.has(attributes))
+  // of the copies, that of the last layer needs no other, that of the first both others
+  const needed = copies.map(copy => [...tanhs(copy)].filter(attributes => !originals.has(attributes)).length)
+  expect([...new Set(needed)].sort()).toEqual([1, 2, 3])
+})
