@@ -1,9 +1,13 @@
 // AdamW with moments of one byte (Dettmers et al. 2022): each block of 256 numbers has its largest as a scale.
-import { createByteCode } from './byte-codes.js'
+import { compilePointwise } from '../runtime/pointwise.js'
+import { createByteCode, type ByteCode } from './byte-codes.js'
 import { adamw, type AdamWSettings } from './elementwise-rules.js'
-import type { RuleChoice, TensorRule } from './update-rule.js'
+import type { RuleChoice, StateArray, TensorRule } from './update-rule.js'
 
 const blockLength = 256
+
+/** Numbers decoded at once: whole blocks, few enough to stay in the processor's cache. */
+const stretchLength = 32 * blockLength
 
 /** Smaller parameters keep moments of four bytes, as in bitsandbytes: there is little to gain from them. */
 const leastLength = 4096
@@ -15,10 +19,11 @@ export function adamw8bit(settings: AdamWSettings): RuleChoice {
 }
 
 // AdamW's formula on the decoded moments; the update itself uses them before they are coded again
-function blockRule({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamWSettings): TensorRule {
+function blockRule(settings: AdamWSettings): TensorRule {
+  const rule = adamw(settings)
+  const program = compilePointwise(rule.graph)
   const [signed, unsigned] = [createByteCode(true), createByteCode(false)]
-  const leastCode = unsigned.zero + 1
-  const [mBlock, vBlock] = [new Float32Array(blockLength), new Float32Array(blockLength)]
+  const [mDecoded, vDecoded] = [new Float32Array(stretchLength), new Float32Array(stretchLength)]
   return {
     family: 'tensor',
     createState({ data }) {
@@ -30,34 +35,49 @@ function blockRule({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0
         v_scale: new Float32Array(blocks),
       }
     },
-    update({ data: p, gradient: g, decay }, state, { step, learningRate, gradientScale }) {
-      const { m, v, m_scale: mScale, v_scale: vScale } = state
-      const keep = decay ? 1 - learningRate * weightDecay : 1
-      const rate = learningRate / (1 - beta1 ** step)
-      const root = Math.sqrt(1 - beta2 ** step)
-      for (let block = 0, start = 0; start < p.length; block++, start += blockLength) {
-        const end = Math.min(start + blockLength, p.length)
-        const [mOld, vOld] = [mScale[block], vScale[block]]
-        let [mLargest, vLargest] = [0, 0]
-        for (let i = start; i < end; i++) {
-          const gradient = g[i] * gradientScale
-          const mNext = signed.values[m[i]] * mOld * beta1 + gradient * (1 - beta1)
-          const vNext = unsigned.values[v[i]] * vOld * beta2 + gradient * gradient * (1 - beta2)
-          mBlock[i - start] = mNext
-          vBlock[i - start] = vNext
-          mLargest = Math.max(mLargest, Math.abs(mNext))
-          vLargest = Math.max(vLargest, vNext)
-          p[i] = p[i] * keep - (rate * mNext) / (Math.sqrt(vNext) / root + epsilon)
-        }
-        mScale[block] = mLargest
-        vScale[block] = vLargest
-        for (let i = start; i < end; i++) {
-          m[i] = mLargest > 0 ? signed.encode(mBlock[i - start] / mLargest) : signed.zero
-          // A v that became 0 would let the next step run away, so the least value stands for it.
-          v[i] =
-            vBlock[i - start] > 0 ? Math.max(leastCode, unsigned.encode(vBlock[i - start] / vLargest)) : unsigned.zero
-        }
+    update({ data, gradient, decay }, { m, v, m_scale: mScales, v_scale: vScales }, numbers) {
+      const coefficients = rule.coefficients(numbers, decay)
+      for (let start = 0; start < data.length; start += stretchLength) {
+        const end = Math.min(start + stretchLength, data.length)
+        const p = data.subarray(start, end)
+        const [mStretch, vStretch] = [mDecoded.subarray(0, p.length), vDecoded.subarray(0, p.length)]
+        decode(signed, m.subarray(start, end), mScales.subarray(start / blockLength), mStretch)
+        decode(unsigned, v.subarray(start, end), vScales.subarray(start / blockLength), vStretch)
+        const feeds = { p, g: gradient.subarray(start, end), m: mStretch, v: vStretch }
+        program.run(feeds, coefficients, { p_next: p, m_next: mStretch, v_next: vStretch })
+        encode(signed, mStretch, m.subarray(start, end), mScales.subarray(start / blockLength))
+        encode(unsigned, vStretch, v.subarray(start, end), vScales.subarray(start / blockLength))
+        raiseZeros(vStretch, v.subarray(start, end), unsigned.zero + 1)
       }
     },
   }
+}
+
+function decode({ values }: ByteCode, codes: StateArray, scales: StateArray, into: Float32Array): void {
+  for (let start = 0, block = 0; start < into.length; start += blockLength, block++) {
+    const end = Math.min(start + blockLength, into.length)
+    const scale = scales[block]
+    for (let i = start; i < end; i++) into[i] = values[codes[i]] * scale
+  }
+}
+
+/** Leaves in `numbers` their shares of the largest in their block. */
+function encode(code: ByteCode, numbers: Float32Array, codes: StateArray, scales: StateArray): void {
+  for (let start = 0, block = 0; start < numbers.length; start += blockLength, block++) {
+    const end = Math.min(start + blockLength, numbers.length)
+    let largest = 0
+    for (let i = start; i < end; i++) {
+      const size = Math.abs(numbers[i])
+      if (size > largest) largest = size
+    }
+    scales[block] = largest
+    const factor = largest > 0 ? 1 / largest : 0
+    for (let i = start; i < end; i++) numbers[i] *= factor
+  }
+  code.encode(numbers, codes as Uint8Array)
+}
+
+/** A v that became 0 would let the next step run away, so the least value stands for it. */
+function raiseZeros(numbers: Float32Array, codes: StateArray, least: number): void {
+  for (let i = 0; i < numbers.length; i++) if (numbers[i] > 0 && codes[i] < least) codes[i] = least
 }

@@ -5,8 +5,8 @@ export interface ByteCode {
   /** Value of each code. */
   readonly values: Float32Array
   readonly zero: number
-  /** Code of the nearest value; of two equally near ones the lower. */
-  encode(x: number): number
+  /** Codes of the values nearest to numbers from [-1, 1]; of two equally near ones the lower. */
+  encode(numbers: Float32Array, codes: Uint8Array): void
 }
 
 /** Decades of the code: the smallest value other than 0 is .55e-6. */
@@ -15,27 +15,26 @@ const decades = 7
 /** @param signed whether half of the codes stand for numbers below 0 */
 export function createByteCode(signed: boolean): ByteCode {
   const values = Float32Array.from(dynamicValues(signed)).sort()
-  const middles = Float32Array.from({ length: 255 }, (_, code) => (values[code] + values[code + 1]) / 2)
-  const starts = Uint8Array.from({ length: 1 << 16 }, (_, high) => search(middles, floatOf(high << 16)))
+  const middles = Float32Array.from(values, (value, code) => (code < 255 ? (value + values[code + 1]) / 2 : Infinity))
+  const lowest = Uint8Array.from({ length: 1 << 16 }, (_, high) => search(middles, lowestWith(high)))
   return {
     values,
     zero: values.indexOf(0),
-    encode(x) {
-      scratch[0] = x
-      let code = starts[bits[0] >>> 16] // of a number whose first 16 bits are equal: at most a few codes away
-      while (code < 255 && x > middles[code]) code++
-      while (code > 0 && x <= middles[code - 1]) code--
-      return code
+    // Numbers whose first 16 bits are equal lie closer together than two middles do: one comparison decides.
+    encode(numbers, codes) {
+      const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length)
+      for (let i = 0; i < numbers.length; i++) {
+        const low = lowest[bits[i] >>> 16]
+        codes[i] = numbers[i] > middles[low] ? low + 1 : low
+      }
     },
   }
 }
 
-const bits = new Uint32Array(1)
-const scratch = new Float32Array(bits.buffer)
-
-function floatOf(word: number): number {
-  bits[0] = word
-  return scratch[0]
+/** The least number whose first 16 bits are these, from -1 up. */
+function lowestWith(high: number): number {
+  const bits = Uint32Array.of((high << 16) | (high & 0x8000 ? 0xffff : 0))
+  return Math.max(-1, new Float32Array(bits.buffer)[0] || 0)
 }
 
 /** Number of middles below x. */
@@ -46,7 +45,7 @@ function search(middles: Float32Array, x: number): number {
     if (x > middles[middle]) low = middle + 1
     else high = middle
   }
-  return low
+  return Math.min(low, 255)
 }
 
 // Decade d has twice as many values as the one below: the middles of equal parts of [.1, 1], times 10^(d − 6)
