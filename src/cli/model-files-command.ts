@@ -46,11 +46,46 @@ const convertCommand: CommandSpec = {
   },
 }
 
+const pullCommand: CommandSpec = {
+  usage: '<name>',
+  summary: {
+    en: 'Fetch a model from the Hugging Face hub: pull ORG/NAME',
+    ru: 'Скачать модель с Hugging Face: pull ORG/NAME',
+  },
+  options: [
+    {
+      flags: '--revision <name>',
+      summary: { en: 'branch, tag or commit (default main)', ru: 'ветка, метка или коммит (по умолчанию main)' },
+    },
+    {
+      flags: '--to <folder>',
+      summary: {
+        en: 'plain files in a folder (default: the cache shared with Python)',
+        ru: 'файлы в папку (по умолчанию в кеш, общий с Python)',
+      },
+    },
+  ],
+  async run({ args: [name], options, output, onProgress, signal }: Call) {
+    const { pullModel } = await import('../project/hub.js')
+    const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+    const [revision, to] = [text(options.revision), text(options.to)]
+    const pulled = await pullModel(name, { revision, to, onProgress, signal, onNotice: output.say })
+    const base = to !== undefined ? pulled.folder : revision === undefined ? name : `${pulled.name}@${revision}`
+    output.result(
+      {
+        en: `The model is in ${pulled.folder}. To train it, put "base": ${JSON.stringify(base)} under "train" in dvoynik.json`,
+        ru: `Модель в папке ${pulled.folder}. Чтобы обучать её, впишите "base": ${JSON.stringify(base)} в "train" файла dvoynik.json`,
+      },
+      pulled,
+    )
+  },
+}
+
 export const modelCommand: CommandSpec = {
   usage: '',
-  summary: { en: 'Models as files: convert', ru: 'Файлы моделей: преобразовать' },
+  summary: { en: 'Models as files: fetch, convert', ru: 'Файлы моделей: скачать, преобразовать' },
   options: [],
-  commands: { convert: convertCommand },
+  commands: { pull: pullCommand, convert: convertCommand },
 }
 
 function readDtype(value: unknown): StoredDtype | undefined {
