@@ -33,6 +33,8 @@ export interface RuntimeOptions {
   readonly name?: string
   /** Default `f32`. */
   readonly precision?: Precision
+  /** Worker threads of every program that does not ask for its own number. Default: all cores. */
+  readonly threads?: number
 }
 
 /**
@@ -44,7 +46,15 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Nativ
   const { precisions, trial } = findRow(name)
   if (!precisions.includes(precision)) throw unsupportedPrecision(name, precision, precisions)
   if (trial) await tryRuntime(name, trial)
-  return startRuntime(name, precision)
+  const runtime = await startRuntime(name, precision)
+  return options.threads === undefined ? runtime : limitThreads(runtime, options.threads)
+}
+
+function limitThreads(runtime: NativeRuntime, threads: number): NativeRuntime {
+  return {
+    ...runtime,
+    compile: (graph, options = {}) => runtime.compile(graph, { ...options, threads: options.threads ?? threads }),
+  }
 }
 
 /** Starts a runtime at once, whatever may happen. @throws AppError `unknown-runtime`, `runtime-load` */
