@@ -5,6 +5,7 @@ import generation from './cases/generation.js'
 import growthBatch from './cases/growth-batch.js'
 import growthLayers from './cases/growth-layers.js'
 import growthLength from './cases/growth-length.js'
+import longContext from './cases/long-context.js'
 import loraStep from './cases/lora-step.js'
 import matrixPeak from './cases/matrix-peak.js'
 import rewriting from './cases/rewriting.js'
@@ -15,6 +16,7 @@ export const benchmarks: readonly Benchmark[] = [
   matrixPeak,
   fullStep,
   loraStep,
+  longContext,
   generation,
   growthLength,
   growthBatch,

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { asError } from '../src/base/errors.js'
 import { packageRoot } from '../src/base/package.js'
 import type { Benchmark, NodeWork, Size } from './case.js'
 import { benchmarks } from './cases.js'
@@ -74,8 +75,15 @@ function sayEstimate(seconds: readonly (number | undefined)[]): void {
   if (told.length > 0) console.log(`about ${minutes} min, as the last results have it${rest}`)
 }
 
-if (values.work !== undefined) await runWork(JSON.parse(values.work) as NodeWork)
-else if (values.list) for (const { name, title } of benchmarks) console.log(`${name.padEnd(16)} ${title}`)
-else await bench()
+async function main(): Promise<void> {
+  if (values.work !== undefined) await runWork(JSON.parse(values.work) as NodeWork)
+  else if (values.list) for (const { name, title } of benchmarks) console.log(`${name.padEnd(16)} ${title}`)
+  else await bench()
+}
+
+await main().catch((thrown: unknown) => {
+  console.error(asError(thrown).message)
+  process.exitCode = 1
+})
 // Native threads of an engine would keep a finished process alive.
 process.exit()

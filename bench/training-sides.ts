@@ -66,6 +66,6 @@ export const trainingColumns: readonly Column[] = [
   { figure: 'updateShare', title: 'update’s share', unit: '%' },
   { figure: 'clipSeconds', title: 'clipping (not in the step)', unit: 'ms' },
   { figure: 'peakBytes', title: 'peak memory', unit: 'GB' },
-  { figure: 'startBytes', title: 'of it before the model', unit: 'GB' },
+  { figure: 'ownBytes', title: 'of it above the libraries', unit: 'GB' },
   { figure: 'lossNats', title: 'first loss', unit: 'nats' },
 ]

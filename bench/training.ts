@@ -24,13 +24,14 @@ export interface TrainingWork {
 
 export async function runTraining(work: TrainingWork): Promise<Outcome> {
   const runtime = await createRuntime({ name: work.runtime, precision: work.precision })
-  const figures: Record<string, number> = { startBytes: peakBytes() }
+  const figures: Record<string, number> = {}
+  const startBytes = peakBytes()
   for (const size of work.sizes) {
     const one = await measureSize(work, size, runtime)
     const end = size.x === undefined ? '' : `@${size.x}`
     for (const [name, value] of Object.entries(one)) figures[name + end] = value
   }
-  return { figures: { ...figures, peakBytes: peakBytes() }, about: { [runtime.name]: runtime.version } }
+  return { figures: { ...figures, ...memory(startBytes) }, about: { [runtime.name]: runtime.version } }
 }
 
 async function measureSize(
@@ -71,4 +72,10 @@ function summarize(parts: readonly { gradient: Timed; update: Timed }[], tokens:
     cpuSeconds: median(parts.map(({ gradient, update }) => gradient.cpuSeconds + update.cpuSeconds)),
     tokensPerSecond: tokens / stepSeconds,
   }
+}
+
+/** The peak of this process, and how much of it came after its libraries were loaded. */
+function memory(startBytes: number): Record<string, number> {
+  const peak = peakBytes()
+  return { peakBytes: peak, ownBytes: peak - startBytes }
 }

@@ -18,12 +18,12 @@ def main():
     if given["method"]["kind"] == "lora":
         import peft  # noqa: F401  (its memory counts as the start, not as the model)
     about = {"torch": torch.__version__, "transformers": transformers.__version__, "attention": given["attention"]}
-    figures = {"startBytes": peak_bytes()}
+    figures, start = {}, peak_bytes()
     for size in given["sizes"]:
         end = f"@{size['x']}" if "x" in size else ""
         for name, value in measure(given, size, about).items():
             figures[name + end] = value
-    report(figures, about)
+    report({**figures, "ownBytes": peak_bytes() - start}, about)
 
 
 def measure(given, size, about):
