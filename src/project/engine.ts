@@ -3,7 +3,7 @@ import { AppError, asError, type Text } from '../base/errors.js'
 import { createCheckedRuntime } from '../runtime/checked.js'
 import { findOpenvinoLibraries } from '../runtime/openvino-libraries.js'
 import { createRuntime, referenceName, runtimeNames } from '../runtime/registry.js'
-import type { Precision, Runtime } from '../runtime/runtime.js'
+import type { NativeRuntime, Precision, Runtime } from '../runtime/runtime.js'
 
 /** One row of `dvoynik engine list`. */
 export interface EngineStatus {
@@ -47,46 +47,65 @@ function origin(name: string): Text {
 const isReference: Text = { en: 'comes with the package; the reference', ru: 'входит в пакет; эталон' }
 const comesAlong: Text = { en: 'comes with the package; a graphics card was found', ru: 'входит в пакет; видеокарта найдена' } // prettier-ignore
 
-interface EngineChoice {
-  /** A name of `dvoynik engine list`, or `auto`: openvino where its libraries are. Default `onnxruntime-cpu`. */
+export interface EngineChoice {
+  /** A name of `dvoynik engine list`, or `auto` (default): openvino where its libraries are, else the reference. */
   readonly name?: string
-  /** Default `f32`. */
+  /** Default `f32`; what `auto` finds may know no other. */
   readonly precision?: Precision
 }
 
-interface ChosenEngine {
+export interface ChosenEngine {
   readonly runtime: Runtime
   /** One line: engine, precision and why. */
   readonly reason: Text
+  /** What computes now, e.g. `openvino 2026.4.1`: an engine that fails is left for the reference. */
+  readonly current: () => string
 }
 
 /**
- * Starts the engine for a run. Any engine but the reference is checked against it before its first step, and a program
- * that fails the check runs on the reference, with a warning.
+ * Starts the engine for a run. Any engine but the reference is checked against it before its first step; one that fails,
+ * there or later, is left for the reference, with a warning.
+ * @param signal ends a self-check that is under way
  * @throws AppError `unknown-runtime`, `unsupported-precision`, `runtime-load` when an engine asked for by name is missing
  */
 export async function openEngine(
-  { name = reference, precision = 'f32' }: EngineChoice,
+  { name = 'auto', precision = 'f32' }: EngineChoice,
   onWarning: (text: Text) => void,
+  signal?: AbortSignal,
 ): Promise<ChosenEngine> {
-  const chosen = name === 'auto' ? (findOpenvinoLibraries() ? 'openvino' : reference) : name
-  const candidate = await createRuntime({ name: chosen, precision: chosen === reference && name === 'auto' ? 'f32' : precision }) // prettier-ignore
-  const runtime =
-    chosen === reference
-      ? candidate
-      : createCheckedRuntime({ candidate, reference: await createRuntime({ name: reference }), precision, onWarning })
-  return { runtime, reason: explainChoice(name, chosen, runtime) }
+  const candidate = name === 'auto' ? await openBest(precision, onWarning) : await createRuntime({ name, precision })
+  const reason = explainChoice(name, candidate)
+  if (candidate.name === referenceName) return { runtime: candidate, reason, current: () => engineLabel(candidate) }
+  const reference = await createRuntime()
+  const runtime = createCheckedRuntime({ candidate, reference, precision, onWarning, signal })
+  return { runtime, reason, current: () => engineLabel(runtime.current()) }
 }
 
-/** What every other engine is measured against, and the default. */
-const reference = 'onnxruntime-cpu'
+/** How checkpoints and logs name an engine. */
+export function engineLabel({ name, version }: Runtime): string {
+  return `${name} ${version}`
+}
 
-function explainChoice(asked: string, chosen: string, { version }: Runtime): Text {
+/** What the automatic choice takes where it starts. */
+const preferred = 'openvino'
+
+/** Nobody asked for this engine by name, so one that does not start is no failure. */
+async function openBest(precision: Precision, onWarning: (text: Text) => void): Promise<NativeRuntime> {
+  try {
+    if (findOpenvinoLibraries()) return await createRuntime({ name: preferred, precision })
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown
+    onWarning({ en: thrown.render('en'), ru: thrown.render('ru') })
+  }
+  return createRuntime()
+}
+
+function explainChoice(asked: string, chosen: NativeRuntime): Text {
   const why =
     asked !== 'auto'
-      ? { en: asked === reference ? 'the reference' : 'as asked', ru: asked === reference ? 'эталон' : 'как указано' }
-      : chosen === reference
+      ? { en: asked === referenceName ? 'the reference' : 'as asked', ru: asked === referenceName ? 'эталон' : 'как указано' } // prettier-ignore
+      : chosen.name === referenceName
         ? { en: 'openvino is not installed', ru: 'openvino не установлен' }
         : { en: 'its libraries are here', ru: 'его библиотеки установлены' }
-  return { en: `Engine: ${chosen} ${version} (${why.en})`, ru: `Движок: ${chosen} ${version} (${why.ru})` }
+  return { en: `Engine: ${engineLabel(chosen)} (${why.en})`, ru: `Движок: ${engineLabel(chosen)} (${why.ru})` }
 }

@@ -13,7 +13,7 @@ import type { ConfigJson } from '../model/model-config.js'
 import { parameterCount } from '../model/weight-specs.js'
 import { loadTokenizer } from '../tokenizer/files.js'
 import { maskPreview } from '../train/batches.js'
-import { findCheckpoint } from '../train/checkpoint.js'
+import { findCheckpoint, type FoundCheckpoint } from '../train/checkpoint.js'
 import { readRunLog, type EvaluationEvent, type RunEvent, type StepEvent } from '../train/run-log.js'
 import { readManifest } from './manifest.js'
 import { describeMethod } from './method-settings.js'
@@ -163,8 +163,13 @@ async function describeTraining(project: Project, run: string): Promise<JourneyR
     tokensPerSecond: median(steps.map(event => event.tokensPerSecond)),
     seconds: (await readManifest(project.folder, runManifest(run)))?.reports[0]?.seconds ?? 0,
     peakBytes: Math.max(0, ...steps.map(event => event.rssBytes)),
-    runtime: String(checkpoint?.state.identity['runtime'] ?? ''),
+    runtime: engineOf(checkpoint),
   }
+}
+
+/** What computed last; checkpoints from before engines were noted say what the run began with. */
+function engineOf(checkpoint: FoundCheckpoint | undefined): string {
+  return checkpoint?.state.engines?.at(-1)?.engine ?? String(checkpoint?.state.identity['runtime'] ?? '')
 }
 
 /** Numbers of the model that training began with, from its configuration alone. */

@@ -150,7 +150,7 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const examples = await readExamples(join(project.folder, paths.dataset))
   const { batch, length, seed, checkpointing } = settings
   const shape = { batch, length: Math.min(length, model.config.maxPositions), seed }
-  const vocabulary = model.config.vocabSize
+  const { vocabulary } = model.config
   const source = createBatches(inSplit(examples, 'train'), tokenizer, { ...shape, vocabulary })
   const engine = await openRunEngine(folder, settings.engine, {
     onWarning: text => options.onWarning?.(text),

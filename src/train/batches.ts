@@ -38,6 +38,8 @@ export interface BatchOptions {
   /** Several examples in one row, each seeing only itself. Default true. */
   readonly packing?: boolean
   readonly seed?: number
+  /** Tokens that the model knows; ids beyond are refused, because some runtimes read zeros for them and say nothing. */
+  readonly vocabulary?: number
   /** Another order each epoch. Default true; held-out data keep theirs. */
   readonly shuffle?: boolean
 }
@@ -55,13 +57,14 @@ type Row = readonly Sequence[]
 /**
  * Batches of examples written in a template. Order depends on (seed, epoch) alone. Examples longer than a row continue in
  * further rows; no token is predicted twice or lost.
- * @throws AppError `no-examples`, `no-template-token`, `mask-empty`, `mask-full` or `mask-no-stop`
+ * @throws AppError `no-examples`, `no-template-token`, `mask-empty`, `mask-full`, `mask-no-stop` or `unknown-token-id`
  */
 export function createBatches(examples: readonly Example[], tokenizer: Tokenizer, options: BatchOptions): BatchSource {
-  const { template = 'book', batch, length, packing = true, seed = 0, shuffle = true } = options
+  const { template = 'book', batch, length, packing = true, seed = 0, shuffle = true, vocabulary = Infinity } = options
   const encoder = createTemplateEncoder(tokenizer, templates[template])
   const pieces = examples.map(example => templates[template].render(example.turns, example.system))
   const encoded = pieces.map(list => encoder.encode(list))
+  encoded.forEach(({ ids }, i) => checkIds(ids, examples[i], tokenizer, vocabulary))
   checkMask(pieces, encoded, template)
   encoded.forEach((tokens, i) => checkStops(tokens, examples[i], tokenizer, templates[template].stops))
   const sequences = encoded.flatMap((tokens, i) => cutWindows(examples[i].id, tokens, length))
@@ -119,6 +122,11 @@ function runsOf(learn: Uint8Array): [number, number][] {
     else runs.push([i, i + 1])
   }
   return runs
+}
+
+function checkIds(ids: Uint32Array, { id: example }: Example, tokenizer: Tokenizer, vocabulary: number): void {
+  const at = ids.findIndex(id => id >= vocabulary)
+  if (at >= 0) throw unknownTokenId(example, ids[at], tokenizer.token(ids[at]), vocabulary)
 }
 
 function checkMask(pieces: readonly (readonly Piece[])[], encoded: readonly MarkedTokens[], name: TemplateName): void {
@@ -254,6 +262,20 @@ function maskFull(total: number): AppError {
     fix: {
       en: 'Use the template "plain" for text without dialogue, or build the dataset from dialogues',
       ru: 'Для текста без диалогов возьмите шаблон «plain» или соберите набор из диалогов',
+    },
+  })
+}
+
+function unknownTokenId(example: string, id: number, token: string, vocabulary: number): AppError {
+  return new AppError('unknown-token-id', {
+    where: `example ${example}`,
+    what: {
+      en: `the tokenizer gives ${JSON.stringify(token)} the id ${id}, but the model has ${vocabulary} tokens`,
+      ru: `у токена ${JSON.stringify(token)} номер ${id}, а у модели токенов ${vocabulary}`,
+    },
+    fix: {
+      en: 'Train with the tokenizer that belongs to the model, or resize its embeddings',
+      ru: 'Обучайте с токенизатором этой модели или расширьте её матрицу вложений',
     },
   })
 }
