@@ -27,7 +27,7 @@ export async function startPlaces(
   const length = placesBefore(parts)
   if (length === 0) return { length, tensors: {} }
   const outputs = parts.prefix ? prefixPlaces(model.config, parts.prefix) : virtualPlaces(model.config, parts, length)
-  const program = await runtime.compile({ outputs }, { threads })
+  const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen })
   const tensors = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, emptyTensor(shape)]))
   await program.run(Object.fromEntries(parts.feeds), tensors)
   await program.close()

@@ -1,33 +1,40 @@
 // Weights of a model (and an adapter) to the graph inputs that the decoder is built on, with the arrays to feed them.
-import { add, concat, constant, gather, input, linear, matmul, mul, reshape, slice, zeros } from '../graph/build.js'
+import { add, concat, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, slice, zeros, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
 import type { Node } from '../graph/graph.js'
-import type { FloatTensor } from '../graph/tensor.js'
+import type { FloatTensor, FrozenTensor } from '../graph/tensor.js'
 import { adapterNames, checkAdapter, savedTensors, type Adapter } from './adapter.js'
 import type { GraphChanges } from './adapter-kind.js'
 import { kindOf } from './adapter-kinds.js'
 import { architectures } from './architectures.js'
 import type { Parts } from './decoder-graph.js'
+import { frozenForm } from './frozen-tensor.js'
+import type { QuantisedMatrix } from './quantise.js'
 import type { Model } from './weights.js'
 
 /** Parts whose weights are graph inputs, and what stands in each of them. */
 export interface BoundParts extends Parts, Omit<GraphChanges, 'linear' | 'branch'> {
   /** The input of a tensor by the name of model or adapter, made on first use. */
   input(name: string): Node
-  /** Arrays of all inputs used so far. */
+  /** Arrays of all inputs used so far that are fed at every run. */
   readonly feeds: ReadonlyMap<string, FloatTensor>
+  /** Inputs used so far that never change: quantised weights, and those that stay in a file. */
+  readonly frozen: ReadonlyMap<string, FrozenTensor>
 }
 
 /**
  * Weights are inputs, not constants: training changes them in place, and several programs share one copy.
  * @param dropout what a training step leaves of the input of an adapter's module; nothing is left out by default
+ * @param mirrored whether the transposes of quantised weights may be stored too, which makes their gradients as fast as
+ * the products themselves where the runtime stores what is frozen
  * @throws AppError `adapter-mismatch`
  */
 export function bindParts(
   model: Model,
   adapter?: Adapter,
   dropout: (x: Node, module: string) => Node = x => x,
+  mirrored = false,
 ): BoundParts {
-  const inputs = inputsOf(model, adapter)
+  const inputs = inputsOf(model, adapter, mirrored)
   const { names } = architectures[model.config.modelType]
   const embedding = `${names.embedding}.weight`
   const head = model.config.tied ? embedding : `${names.head}.weight`
@@ -35,6 +42,8 @@ export function bindParts(
   const weight = (name: string): Node => inputs.input(inputs.override(name))
   const plain = (x: Node, module: string, options = { bias: true }): Node => {
     const bias = options.bias && model.weights.has(`${module}.bias`) ? weight(`${module}.bias`) : undefined
+    const short = inputs.product(x, `${module}.weight`)
+    if (short) return bias ? add(short, bias) : short
     return linear(x, weight(`${module}.weight`), bias, { transposeB })
   }
   const { linear: adapted, ...changes } = adapter
@@ -45,6 +54,7 @@ export function bindParts(
     weight,
     input: inputs.input,
     feeds: inputs.feeds,
+    frozen: inputs.frozen,
     linear: (x, module) => (adapted && adapter?.modules.includes(module) ? adapted : plain)(x, module),
     embed: ids => {
       const base = gather(weight(embedding), ids)
@@ -52,10 +62,12 @@ export function bindParts(
       return rows === undefined ? base : add(base, newRows(ids, rows, names.embedding))
     },
     head: x => {
-      const logits = matmul(x, weight(head), { transposeB: true })
+      const short = inputs.product(x, head)
       const module = model.config.tied ? names.embedding : names.head
       const rows = adapter?.rows.get(module)
-      return rows === undefined ? logits : add(logits, newColumns(x, rows, module))
+      const logits = short ?? matmul(x, weight(head), { transposeB: true })
+      if (rows === undefined) return logits
+      return add(short ? mul(short, withoutColumns(rows)) : logits, newColumns(x, rows, module))
     },
   }
 
@@ -68,6 +80,13 @@ export function bindParts(
     const place = gather(constant({ dtype: 'int64', shape: [slots.length], data: places }), ids)
     const flag = gather(constant({ dtype: 'float32', shape: [slots.length], data: flags }), ids)
     return mul(gather(inputs.input(adapterNames.rows(module)), place), reshape(flag, [...ids.shape, 1]))
+  }
+
+  /** [V]: 0 in the columns of trained rows, else 1. */
+  function withoutColumns(tokens: readonly number[]): Node {
+    const data = new Float32Array(model.config.vocabulary).fill(1)
+    for (const id of tokens) data[id] = 0
+    return constant({ dtype: 'float32', shape: [data.length], data })
   }
 
   /** Logits of the trained rows in their columns, zeros elsewhere: [N, V]. */
@@ -87,27 +106,46 @@ export function bindParts(
 }
 
 /** Inputs by name: a tensor replaced whole is the adapter's, a table with trained rows has zeros in their place. */
-function inputsOf(model: Model, adapter: Adapter | undefined) {
+function inputsOf(model: Model, adapter: Adapter | undefined, mirrored: boolean) {
   if (adapter) checkAdapter(model, adapter)
   const replaced = new Set(adapter ? savedTensors(model.config, adapter.saved) : [])
   const nodes = new Map<string, Node>()
   const feeds = new Map<string, FloatTensor>()
-  const find = (name: string): FloatTensor => {
+  const frozen = new Map<string, FrozenTensor>()
+  const make = (name: string): Node => {
     const rows = adapter?.rows.get(name.replace(/\.weight$/, ''))
     const tensor = adapter?.weights.get(name) ?? model.weights.get(name)!
-    return rows === undefined ? tensor : withZeroRows(tensor, rows)
+    const { stored } = frozenForm(tensor)
+    if (stored && rows === undefined) frozen.set(name, stored)
+    else feeds.set(name, rows === undefined ? tensor : withZeroRows(tensor, rows))
+    return input(name, tensor.shape)
   }
+  const table = (name: string, tensor: FrozenTensor): Node => {
+    frozen.set(name, tensor)
+    return input(name, tensor.shape, tensor.dtype)
+  }
+  const once = (name: string, create: () => Node): Node => {
+    const node = nodes.get(name) ?? create()
+    nodes.set(name, node)
+    return node
+  }
+  const tables = (name: string, { codes, scales }: Pick<QuantisedMatrix, 'codes' | 'scales'>): QuantizedNodes => ({
+    codes: once(`${name}.codes`, () => table(`${name}.codes`, codes)),
+    scales: once(`${name}.scales`, () => table(`${name}.scales`, scales)),
+  })
   return {
     feeds,
+    frozen: frozen as ReadonlyMap<string, FrozenTensor>,
     override: (name: string): string => (replaced.has(name) ? adapterNames.saved(name) : name),
-    input: (name: string): Node => {
-      const known = nodes.get(name)
-      if (known) return known
-      const tensor = find(name)
-      const node = input(name, tensor.shape)
-      feeds.set(name, tensor)
-      nodes.set(name, node)
-      return node
+    input: (name: string): Node => once(name, () => make(name)),
+    /** x times a weight in codes; undefined when it is none, or the adapter has another in its place. */
+    product: (x: Node, name: string): Node | undefined => {
+      const { quantised } = frozenForm(model.weights.get(name)!)
+      if (quantised === undefined || replaced.has(name)) return undefined
+      const { inputs, outputs, bits, block, activations, mirror } = quantised
+      const attributes = { inputs, outputs, bits, block, activations }
+      const transpose = mirrored && mirror ? tables(`${name}.transpose`, mirror) : undefined
+      return quantizedMatmul(x, tables(name, quantised), attributes, transpose)
     },
   }
 }

@@ -90,5 +90,5 @@ export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): 
 /** Models this small gain nothing from a second thread, which would only spin. */
 export async function tinyRuntime(): Promise<Runtime> {
   const runtime = await createRuntime()
-  return { ...runtime, compile: graph => runtime.compile(graph, { threads: 1 }) }
+  return { ...runtime, compile: (graph, options) => runtime.compile(graph, { ...options, threads: 1 }) }
 }
