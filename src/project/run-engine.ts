@@ -62,12 +62,12 @@ async function open(
   asked: { readonly name: string; readonly precision: Precision },
   { onWarning, onNotice, signal }: RunEngineOptions,
 ): Promise<RunEngine> {
-  let record: EngineRecord | undefined
+  let record: EngineRecord | undefined = undefined
+  // A record that cannot be written costs another try of that engine in the next sitting.
   const onLeft = (why: Text): void => {
     onWarning(why)
-    if (record) writing = writing.then(() => writeRecord(folder, leave(record!, why))).catch(() => undefined)
+    if (record) void writeRecord(folder, leave(record, why)).catch(() => undefined)
   }
-  let writing: Promise<unknown> = Promise.resolve()
   const engine = await openEngine(asked, onLeft, signal)
   if (asked.name !== referenceName) onNotice(engine.reason)
   const { name } = engine.runtime
@@ -82,7 +82,6 @@ async function openReference(
   notice: Text,
   { onWarning, onNotice }: RunEngineOptions,
 ): Promise<RunEngine> {
-  // prettier-ignore
   const engine = await openEngine({ name: referenceName }, onWarning)
   onNotice(notice)
   return { ...engine, identity: begun.label }
