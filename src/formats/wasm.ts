@@ -1,5 +1,40 @@
 // Turns the code of one function into the bytes of a WebAssembly module that exports it beside its memory.
 
+export const instruction = {
+  loop: [0x03, 0x40],
+  end: 0x0b,
+  branchIf: 0x0d,
+  get: 0x20,
+  set: 0x21,
+  tee: 0x22,
+  constant: 0x41,
+  lessThan: 0x49,
+  add: 0x6a,
+} as const
+
+/** Instructions on four numbers (or two of float64), after their common prefix. */
+export const simd = {
+  load: 0x00,
+  store: 0x0b,
+  constant: 0x0c,
+  splat: 0x13,
+  greater: 0x44,
+  and: 0x4e,
+  abs: 0xe0,
+  negative: 0xe1,
+  sqrt: 0xe3,
+  add: 0xe4,
+  sub: 0xe5,
+  mul: 0xe6,
+  div: 0xe7,
+  min: 0xe8,
+  max: 0xe9,
+  shuffle: 0x0d,
+  addDouble: 0xf0,
+  mulDouble: 0xf2,
+  widen: 0x5f,
+} as const
+
 /** Value types of parameters and locals. */
 const wasmTypes = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const
 
@@ -18,7 +53,7 @@ export interface WasmFunction {
 /** The bytes of a module that exports `run`, which returns nothing, and `memory`. */
 export function encodeWasm({ parameters, locals, code, memoryBytes }: WasmFunction): Uint8Array {
   const pages = leb128(Math.ceil(memoryBytes / 65536))
-  const body = [...list(locals.map(type => [1, wasmTypes[type]])), ...code, end]
+  const body = [...list(locals.map(type => [1, wasmTypes[type]])), ...code, instruction.end]
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
     ...section(1, list([[0x60, ...list(parameters.map(type => [wasmTypes[type]])), 0]])),
@@ -28,8 +63,6 @@ export function encodeWasm({ parameters, locals, code, memoryBytes }: WasmFuncti
     ...section(10, list([[...leb128(body.length), ...body]])),
   ])
 }
-
-const end = 0x0b
 
 function section(id: number, content: readonly number[]): number[] {
   return [id, ...leb128(content.length), ...content]
@@ -46,4 +79,20 @@ function name(text: string): number[] {
 /** An unsigned number in groups of seven bits. */
 export function leb128(x: number): number[] {
   return x < 0x80 ? [x] : [(x & 0x7f) | 0x80, ...leb128(x >>> 7)]
+}
+
+/** An instruction on 128 bits. */
+export function vector(code: number): number[] {
+  return [0xfd, ...leb128(code)]
+}
+
+/** What a load or a store needs: an alignment of 16 bytes, and an offset. */
+export function place(offset: number): number[] {
+  return [4, ...leb128(offset)]
+}
+
+/** The end of a loop: the local `at` grows by `step`, and while it is below the first parameter the loop goes on. */
+export function repeatWhile(at: number, step: number): number[] {
+  const { get, tee, constant, add, lessThan, branchIf } = instruction
+  return [get, at, constant, step, add, tee, at, get, 0, lessThan, branchIf, 0]
 }

@@ -1,6 +1,15 @@
 // Turns a graph of pointwise operations into WebAssembly: one loop over all arrays, four numbers at a time.
 import { AppError } from '../base/errors.js'
-import { encodeWasm, leb128, type WasmFunction } from '../formats/wasm.js'
+import {
+  encodeWasm,
+  instruction,
+  leb128,
+  place,
+  repeatWhile,
+  simd,
+  vector,
+  type WasmFunction,
+} from '../formats/wasm.js'
 import type { Graph, Node } from './graph.js'
 import type { OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
@@ -15,37 +24,6 @@ export interface WrittenLoop {
   /** Output arrays; they lie in the memory after the inputs. */
   readonly outputs: readonly string[]
 }
-
-const instruction = {
-  loop: [0x03, 0x40],
-  end: 0x0b,
-  branchIf: 0x0d,
-  get: 0x20,
-  set: 0x21,
-  tee: 0x22,
-  constant: 0x41,
-  lessThan: 0x49,
-  add: 0x6a,
-} as const
-
-/** Instructions on four numbers, after their common prefix. */
-const simd = {
-  load: 0x00,
-  store: 0x0b,
-  constant: 0x0c,
-  splat: 0x13,
-  greater: 0x44,
-  and: 0x4e,
-  abs: 0xe0,
-  negative: 0xe1,
-  sqrt: 0xe3,
-  add: 0xe4,
-  sub: 0xe5,
-  mul: 0xe6,
-  div: 0xe7,
-  min: 0xe8,
-  max: 0xe9,
-} as const
 
 /** Code that leaves the result on the stack, given code for each input. */
 type Rule = (...inputs: readonly (readonly number[])[]) => readonly number[]
@@ -102,19 +80,13 @@ export function writeLoop({ outputs }: Graph, stretchBytes: number): WrittenLoop
   })
   const memoryBytes = (arrays.length + Object.keys(outputs).length) * stretchBytes
   const locals = ['i32' as const, ...order.map(() => 'v128' as const)]
-  const code = [...before, ...instruction.loop, ...inside, ...next(at), instruction.end]
+  const code = [...before, ...instruction.loop, ...inside, ...repeatWhile(at, 16), instruction.end]
   return {
     bytes: encodeWasm({ parameters, locals, code, memoryBytes }),
     scalars: scalars.map(nameOf),
     inputs: arrays.map(nameOf),
     outputs: Object.keys(outputs),
   }
-}
-
-/** at ← at + 16; again while at < the first parameter */
-function next(at: number): number[] {
-  const { get, tee, constant, add, lessThan, branchIf } = instruction
-  return [get, at, constant, 16, add, tee, at, get, 0, lessThan, branchIf, 0]
 }
 
 function isScalar({ shape }: Node): boolean {
@@ -138,17 +110,8 @@ function ruleOf({ op, dtype }: Node): Rule {
   })
 }
 
-function vector(code: number): number[] {
-  return [0xfd, ...leb128(code)]
-}
-
 /** Four times the same number. */
 function splat(x: number): number[] {
   const bytes = [...new Uint8Array(Float32Array.of(x).buffer)]
   return [...vector(simd.constant), ...bytes, ...bytes, ...bytes, ...bytes]
-}
-
-/** Alignment of 16 bytes, and an offset. */
-function place(offset: number): number[] {
-  return [4, ...leb128(offset)]
 }

@@ -1,17 +1,7 @@
 // Turns a graph of pointwise operations into a program that passes over its arrays once, whatever their length.
 import type { Graph } from '../graph/graph.js'
 import { writeLoop } from '../graph/wasm.js'
-
-/** What of WebAssembly is used here; its types come only with those of the browser. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object) => {
-    readonly exports: {
-      readonly run: (bytes: number, ...scalars: readonly number[]) => void
-      readonly memory: { readonly buffer: ArrayBuffer }
-    }
-  }
-}
+import { startWasm } from './wasm.js'
 
 type Arrays = Readonly<Record<string, Float32Array>>
 
@@ -34,7 +24,7 @@ const stretch = 1 << 13
  */
 export function compilePointwise(graph: Graph): PointwiseProgram {
   const written = writeLoop(graph, 4 * stretch)
-  const { run, memory } = new WebAssembly.Instance(new WebAssembly.Module(written.bytes)).exports
+  const { run, memory } = startWasm(written.bytes)
   const room = (place: number): Float32Array => new Float32Array(memory.buffer, place * 4 * stretch, stretch)
   const fed = written.inputs.map((name, i) => ({ name, inside: room(i) }))
   const made = written.outputs.map((name, i) => ({ name, inside: room(fed.length + i) }))

@@ -4,6 +4,7 @@ import { nearestName } from '../base/nearest.js'
 import type { Parameter } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
+import { sumOfSquares } from '../runtime/sum-of-squares.js'
 import { checkOptimizerSettings } from './optimizer-settings.js'
 import type { ElementwiseRule, RuleChoice, StateArray, StepNumbers, TensorRule } from './update-rule.js'
 import { updateRules, type OptimizerName, type OptimizerSettings } from './update-rules.js'
@@ -76,20 +77,6 @@ export function gradientNorm(parameters: readonly Parameter[]): number {
 /** Factor that brings gradients of this norm to `maximum`: min(1, maximum / (norm + 1e-6)), PyTorch's formula. */
 export function clipFactor(norm: number, maximum: number): number {
   return Math.min(1, maximum / (norm + 1e-6))
-}
-
-// Four sums at once keep the processor busy: a single one waits for each addition.
-function sumOfSquares(x: Float32Array): number {
-  let [a, b, c, d] = [0, 0, 0, 0]
-  const even = x.length - (x.length % 4)
-  for (let i = 0; i < even; i += 4) {
-    a += x[i] * x[i]
-    b += x[i + 1] * x[i + 1]
-    c += x[i + 2] * x[i + 2]
-    d += x[i + 3] * x[i + 3]
-  }
-  for (let i = even; i < x.length; i++) a += x[i] * x[i]
-  return a + b + (c + d)
 }
 
 function findRule(settings: OptimizerSettings): RuleChoice {
