@@ -11,7 +11,6 @@ import type { HostTensor } from '../graph/tensor.js'
 import { checkBuffer } from './buffers.js'
 import { cacheFolder } from './folders.js'
 import { feedFrozen } from './frozen-feeds.js'
-import { feedFrozen } from './frozen-feeds.js'
 import type { CompileOptions, NativeRuntime, Precision, Program, Runtime } from './runtime.js'
 import { checkRuntime, type Verdict } from './self-check.js'
 
