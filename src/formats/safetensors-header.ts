@@ -130,7 +130,7 @@ function isTexts(value: unknown): value is Record<string, string> {
 
 function checkEntry(path: string, name: string, raw: unknown, base: number): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = (raw ?? {}) as Readonly<Record<string, unknown>>
-  const got = (value: unknown): string => JSON.stringify(value) ?? 'undefined'
+  const got = (value: unknown): string => shown(JSON.stringify(value) ?? 'undefined')
   if (typeof dtype !== 'string' || !Object.hasOwn(dtypeBits, dtype))
     throw bad(path, name, `unknown element type ${got(dtype)}`, `неизвестный тип элементов ${got(dtype)}`)
   if (!isSizes(shape)) throw bad(path, name, `bad shape ${got(shape)}`, `негодная форма ${got(shape)}`)
@@ -142,8 +142,8 @@ function checkEntry(path: string, name: string, raw: unknown, base: number): Ten
     throw bad(
       path,
       name,
-      `${claimed} bytes for ${dtype} [${shape}], expected ${bytes}`,
-      `${claimed} байт для ${dtype} [${shape}], нужно ${bytes}`,
+      `${claimed} bytes for ${dtype} [${shown(String(shape))}], expected ${bytes}`,
+      `${claimed} байт для ${dtype} [${shown(String(shape))}], нужно ${bytes}`,
     )
   }
   return { dtype: dtype as SafetensorsDtype, shape, begin: base + offsets[0], end: base + offsets[1] }
@@ -180,9 +180,15 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((count, size) => count * size, 1)
 }
 
+/** What a file says, fit for a message: short, and without characters that would move a terminal's cursor. */
+function shown(text: string): string {
+  const short = text.length > 120 ? `${text.slice(0, 120)}…` : text
+  return short.replace(/\p{Cc}/gu, '\ufffd')
+}
+
 /** A file that is not what it claims. @param tensor the tensor at fault, where one is */
 export function bad(path: string, tensor: string | undefined, en: string, ru: string): AppError {
-  const where = tensor === undefined ? path : `${path}, tensor ${tensor}`
+  const where = tensor === undefined ? path : `${path}, tensor ${shown(tensor)}`
   return new AppError('bad-safetensors', {
     where,
     what: { en, ru },

@@ -1,6 +1,7 @@
 // Tensors spread over several .safetensors files: the index that says where each one lies, read and written.
 import { readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { AppError } from '../base/errors.js'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
 import { bad, elementCount } from './safetensors-header.js'
 import {
@@ -43,13 +44,15 @@ export async function readIndex(indexPath: string): Promise<Map<string, string>>
 
 /**
  * Where each tensor lies that the index names; no numbers are read.
- * @throws AppError as `readIndex` and `readSafetensorsHeader`; `missing-tensor` when a shard has not what the index says
+ * @throws AppError as `readIndex` and `readSafetensorsHeader`; `missing-shard` when a file is not there, `missing-tensor` when
+ * it has not what the index says
  */
 export async function listShards(indexPath: string): Promise<Map<string, StoredTensor>> {
   const files = new Map<string, Map<string, StoredTensor>>()
   const tensors = new Map<string, StoredTensor>()
   for (const [name, shard] of await readIndex(indexPath)) {
     const path = join(dirname(indexPath), shard)
+    if (!files.has(shard) && !(await exists(path))) throw missingShard(indexPath, shard)
     const stored = files.get(shard) ?? (await listSafetensors(path))
     files.set(shard, stored)
     const tensor = stored.get(name)
@@ -59,7 +62,15 @@ export async function listShards(indexPath: string): Promise<Map<string, StoredT
   return tensors
 }
 
-export interface ShardOptions {
+function missingShard(indexPath: string, shard: string): AppError {
+  return new AppError('missing-shard', {
+    where: indexPath,
+    what: { en: `the index names ${shard}, which is not beside it`, ru: `указатель называет ${shard}, а рядом его нет` },
+    fix: { en: 'Fetch the model again; a part of it is missing', ru: 'Скачайте модель заново: части не хватает' },
+  })
+}
+
+interface ShardOptions {
   readonly dtype?: FloatDtype
   /** A file grows to this size at most, unless one tensor alone is larger. Default 50 GB, as transformers has it. */
   readonly maxShardBytes?: number

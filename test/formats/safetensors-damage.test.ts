@@ -69,6 +69,12 @@ describe('a file', () => {
     expect(await failure(readSafetensors(await raw('\ufeff{}', 0)))).toContain('header is not JSON')
   })
 
+  it('cannot fill or steer the terminal with what it says', async () => {
+    const message = await failure(readSafetensors(await raw({ ['\u001b[2J' + 'x'.repeat(1e6)]: { ...one, shape: Array<number>(1e5).fill(-1) } }, 4))) // prettier-ignore
+    expect(message).toContain('tensor \ufffd[2Jxxx')
+    expect(message.length).toBeLessThan(1000)
+  })
+
   it('may have a name of millions of characters, or the name of a property of objects', async () => {
     const name = '"\\ю'.repeat(1_000_000)
     expect([...(await readSafetensors(await raw({ [name]: one }, 4))).keys()]).toEqual([name])
@@ -155,7 +161,7 @@ describe('an index', () => {
     await writeSafetensors(join(folder, 'one.safetensors'), new Map([['x', { shape: [1], data: Float32Array.of(1) }]]))
     await writeSafetensors(join(folder, 'two.safetensors'), new Map([['y', { shape: [1], data: Float32Array.of(2) }]]))
     const gone = await write({ weight_map: { x: 'one.safetensors', y: 'gone.safetensors' } })
-    expect(await failure(listShards(gone))).toMatchInlineSnapshot(`"file-not-found | gone.safetensors: there is no such file. Check the path. | gone.safetensors: такого файла нет. Проверьте путь."`)
+    expect(await failure(listShards(gone))).toMatchInlineSnapshot(`"missing-shard | model.safetensors.index.json: the index names gone.safetensors, which is not beside it. Fetch the model again; a part of it is missing. | model.safetensors.index.json: указатель называет gone.safetensors, а рядом его нет. Скачайте модель заново: части не хватает."`)
     const swapped = await write({ weight_map: { x: 'two.safetensors', y: 'two.safetensors' } })
     expect(await failure(listShards(swapped))).toMatchInlineSnapshot(`"missing-tensor | two.safetensors, tensor x: there is no such tensor in the file. Fetch the model again; its files do not belong together. | two.safetensors, tensor x: такого тензора в файле нет. Скачайте модель заново: файлы не подходят друг к другу."`)
   })
