@@ -8,6 +8,7 @@ export const onnxElementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool
 export interface OnnxValue {
   readonly name: string
   readonly elementType: number
+  /** A negative size is known only when the model runs. */
   readonly shape: readonly number[]
 }
 
@@ -120,7 +121,7 @@ function writeValue(writer: BinaryWriter, { name, elementType, shape }: OnnxValu
     message(type, 1, tensor => {
       tensor.tag(1, WireType.Varint).int32(elementType)
       message(tensor, 2, dims => {
-        for (const size of shape) message(dims, 1, dim => dim.tag(1, WireType.Varint).int64(size))
+        for (const size of shape) message(dims, 1, dim => void (size >= 0 && dim.tag(1, WireType.Varint).int64(size)))
       })
     }),
   )

@@ -2,6 +2,7 @@
 import {
   add,
   and,
+  cachedAttention as cachedTokens,
   concat,
   constant,
   equal,
@@ -124,6 +125,40 @@ export function cachedAttention(config: ModelConfig, { cached, mask, positions, 
       { ...cached(layer), bias: pastBias(layer) },
       { key: ownKey, value: ownValue, bias: ownBias(layer) },
     ])
+  }
+}
+
+/** What attention that puts new tokens into the cache itself reads. */
+export interface UpdatedCache {
+  /** Keys and values [B, Hk, S, D] of a layer. */
+  cached(layer: number): { readonly key: Node; readonly value: Node }
+  /** int32 [B]: the place of each row's last token; int32 []: places in use; int64 [3]: B, T, -1. */
+  readonly last: Node
+  readonly total: Node
+  readonly layout: Node
+  /** Takes the cache of a layer with the new tokens in it. */
+  store(layer: number, key: Node, value: Node): void
+}
+
+/** Attention of new tokens over a cache, which takes them in: one operation, for any number of rows, tokens and places. */
+export function updatingAttention(config: ModelConfig, { cached, store, ...places }: UpdatedCache): Attend {
+  const { heads, keyHeads, headWidth, attention } = config
+  const flat = (x: Node, count: number): Node => reshape(x, [x.shape[0] * x.shape[1], count * headWidth])
+  return (query, key, value, layer) => {
+    const { key: pastKey, value: pastValue } = cached(layer)
+    const updated = cachedTokens(
+      {
+        query: flat(query, heads),
+        key: flat(key, keyHeads),
+        value: flat(value, keyHeads),
+        pastKey,
+        pastValue,
+        ...places,
+      },
+      { heads, keyHeads, scale: attention.scale, cap: attention.cap ?? 0, window: attention.windows[layer] ?? 0 },
+    )
+    store(layer, updated.key, updated.value)
+    return updated.mixed
   }
 }
 

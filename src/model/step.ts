@@ -53,3 +53,24 @@ export interface Decoder {
   truncate(length: number): void
   close(): Promise<void>
 }
+
+/** Next-token logits of several sequences at once, each in a row of its own. */
+export interface BatchDecoder {
+  readonly rows: number
+  /** Most tokens of a row. */
+  readonly capacity: number
+  /** Tokens in the cache of a row. */
+  length(row: number): number
+  /** Appends tokens to one row and returns the logits [V] after the last one (a buffer reused by the next call). */
+  append(row: number, ids: ArrayLike<number>): Promise<Float32Array>
+  /** Appends one token to each of several rows; the logits [V] of each (buffers reused by the next call). */
+  step(tokens: readonly RowToken[]): Promise<readonly Float32Array[]>
+  /** Forgets everything after the first `length` tokens of a row. */
+  truncate(row: number, length: number): void
+  close(): Promise<void>
+}
+
+export interface RowToken {
+  readonly row: number
+  readonly id: number
+}
