@@ -137,14 +137,14 @@ export const trainCommand: CommandSpec = {
   ],
   async run({ folder, options, output, onProgress, signal }: Call) {
     const { openProject } = await import('../project/project.js')
-    const { trainProject } = await import('../project/train.js')
+    const { trainInProcess } = await import('../project/training-process.js')
     let project = await openProject(folder)
     if (options.steps !== undefined) {
       const steps = wholeNumber('--steps', options.steps, 1)
       project = { ...project, plan: { ...project.plan, train: { ...project.plan.train, steps } } }
     }
     const run = typeof options.name === 'string' ? options.name : undefined
-    const trained = await trainProject(project, {
+    const trained = await trainInProcess(project, {
       onProgress,
       signal,
       run,

@@ -71,8 +71,8 @@ export const runAllCommand: CommandSpec = {
   options: [],
   async run({ folder, output, onProgress, signal }: Call) {
     const { openProject } = await import('../project/project.js')
-    const { runPlan } = await import('../project/run.js')
-    const outcomes = await runPlan(await openProject(folder), {
+    const { trainInProcess } = await import('../project/training-process.js')
+    const { outcomes } = await trainInProcess(await openProject(folder), {
       onProgress,
       signal,
       onWarning: output.warn,
