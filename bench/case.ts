@@ -4,6 +4,7 @@ import type { LlamaWork } from './llama.js'
 import type { MatrixWork } from './matrix.js'
 import type { RewritingWork, TokenizerWork } from './text.js'
 import type { StartWork } from './start.js'
+import type { StoredWork } from './stored.js'
 import type { TrainingWork } from './training.js'
 
 /** Figures by name; the unit ends the name: `stepSeconds`, `peakBytes`, `tokensPerSecond`. A point of a sweep: `stepSeconds@512`. */
@@ -17,7 +18,7 @@ export interface Outcome {
 
 /** Work of this package's own programs, run by a fresh `node`. */
 export type NodeWork =
-  TrainingWork | GenerationWork | LlamaWork | MatrixWork | TokenizerWork | RewritingWork | StartWork
+  TrainingWork | GenerationWork | LlamaWork | MatrixWork | TokenizerWork | RewritingWork | StartWork | StoredWork
 
 /** A script of bench/peers with the settings it gets as JSON. */
 export interface PythonWork {

@@ -5,6 +5,7 @@ import generation from './cases/generation.js'
 import growthBatch from './cases/growth-batch.js'
 import growthLayers from './cases/growth-layers.js'
 import growthLength from './cases/growth-length.js'
+import llamaBillion from './cases/llama-billion.js'
 import longContext from './cases/long-context.js'
 import loraStep from './cases/lora-step.js'
 import matrixPeak from './cases/matrix-peak.js'
@@ -17,6 +18,7 @@ export const benchmarks: readonly Benchmark[] = [
   fullStep,
   loraStep,
   longContext,
+  llamaBillion,
   generation,
   growthLength,
   growthBatch,

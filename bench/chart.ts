@@ -41,7 +41,8 @@ function drawBars(
   // prettier-ignore
   const shown = sides.filter(({ median }) => median[figure] !== undefined)
   if (shown.length === 0) return undefined
-  const [left, right, row, top] = [180, 90, 26, 34]
+  const left = 16 + 7.3 * Math.max(...shown.map(({ name }) => name.length)) // some room for wide letters
+  const [right, row, top] = [90, 26, 34]
   const most = Math.max(...shown.map(({ most: high }) => high[figure] * scale))
   const toX = (value: number): number => round(left + (value * scale * (width - left - right)) / most)
   const bars = shown.flatMap(({ name, kind, median, least, most: high }, i) => {

@@ -5,7 +5,8 @@ import { createRuntime } from '../src/runtime/registry.js'
 import type { Precision } from '../src/runtime/runtime.js'
 import type { Outcome } from './case.js'
 import { median, peakBytes, timed, type Timed } from './measure.js'
-import { randomModel, randomTokens, threads } from './models.js'
+import { randomTokens, threads } from './models.js'
+import { openBase, type Base } from './stored.js'
 
 export interface GenerationWork {
   readonly program: 'generation'
@@ -16,12 +17,14 @@ export interface GenerationWork {
   readonly prompt: number
   readonly made: number
   readonly repeats: number
+  /** Where the weights come from; default random ones in memory. */
+  readonly base?: Base
 }
 
 export async function runGeneration(work: GenerationWork): Promise<Outcome> {
   const { config, prompt, made, repeats } = work
   const runtime = await createRuntime({ name: work.runtime, precision: work.precision })
-  const model = randomModel(config)
+  const model = await openBase(config, work.base)
   const tokens = randomTokens(model.config.vocabulary, prompt)
   const decoder = await createDecoder(model, { runtime, capacity: prompt + made + 1, threads })
   const parts: { prompt: Timed; made: Timed }[] = []

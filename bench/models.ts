@@ -4,9 +4,9 @@ import { parseConfig } from '../src/model/config.js'
 import type { ConfigJson, ModelConfig } from '../src/model/model-config.js'
 import type { Method } from '../src/model/method.js'
 import type { Batch } from '../src/model/step.js'
-import { linearModules, weightSpecs } from '../src/model/weight-specs.js'
+import { linearModules, weightSpecs, type WeightSpec } from '../src/model/weight-specs.js'
 import type { Model } from '../src/model/weights.js'
-import type { FloatTensor } from '../src/graph/tensor.js'
+import { elementCount, type FloatTensor } from '../src/graph/tensor.js'
 import { normalAt } from '../src/base/random.js'
 import type { Size } from './case.js'
 
@@ -59,25 +59,35 @@ const drawn = Float32Array.from({ length: 1 << 16 }, (_, i) => normalAt(1, 0, i)
 export function randomModel(json: ConfigJson): Model {
   const config = parseConfig(json)
   const weights = new Map<string, FloatTensor>()
-  weightSpecs(config).forEach(({ name, shape, role }, number) => {
-    const data = new Float32Array(shape.reduce((product, size) => product * size, 1))
-    if (role === 'norm') data.fill(1 - config.norm.offset)
-    else if (role !== 'bias') fillRandom(data, number, config.initializerRange)
-    weights.set(name, { dtype: 'float32', shape, data })
+  weightSpecs(config).forEach((spec, number) => {
+    const data = new Float32Array(elementCount(spec.shape))
+    let at = 0
+    for (const piece of randomValues(config, spec, number)) {
+      data.set(piece, at)
+      at += piece.length
+    }
+    weights.set(spec.name, { dtype: 'float32', shape: spec.shape, data })
   })
   return { config, json, weights }
 }
 
-// The period is odd, so that no two rows of a matrix are alike.
-function fillRandom(data: Float32Array, number: number, deviation: number): void {
+/**
+ * The numbers of a tensor in pieces. The period of the table is odd, so that no two rows of a matrix are alike.
+ * @param number of the tensor in its model
+ */
+export function* randomValues(
+  config: ModelConfig,
+  { shape, role }: WeightSpec,
+  number: number,
+): Generator<Float32Array> {
   const period = drawn.length - 1
-  const scaled = drawn.map(value => value * deviation)
-  const first = (number * 7919) % period
-  let at = 0
-  for (let from = first; at < data.length; from = 0) {
-    const piece = scaled.subarray(from, Math.min(period, from + data.length - at))
-    data.set(piece, at)
-    at += piece.length
+  const constant = role === 'norm' ? 1 - config.norm.offset : role === 'bias' ? 0 : undefined
+  const table = drawn.map(value => constant ?? value * config.initializerRange)
+  let from = (number * 7919) % period
+  for (let left = elementCount(shape); left > 0; from = 0) {
+    const piece = table.subarray(from, Math.min(period, from + left))
+    left -= piece.length
+    yield piece
   }
 }
 

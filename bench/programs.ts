@@ -4,6 +4,7 @@ import { runGeneration } from './generation.js'
 import { runLlama } from './llama.js'
 import { runMatrix } from './matrix.js'
 import { runStart } from './start.js'
+import { runStored } from './stored.js'
 import { runRewriting, runTokenizer } from './text.js'
 import { runTraining } from './training.js'
 
@@ -17,6 +18,7 @@ const programs: { readonly [P in Program]: (work: Extract<NodeWork, { program: P
   tokenizer: runTokenizer,
   rewriting: runRewriting,
   start: runStart,
+  stored: runStored,
 }
 
 /** What a child process prints is its outcome, after this mark, in one line. */

@@ -27,7 +27,7 @@ export function ourSide(
   engine: Engine,
   training: Training,
   note = '',
-  options: Pick<TrainingWork, 'checkpointing'> = {},
+  options: Pick<TrainingWork, 'checkpointing' | 'base'> = {},
 ): Side {
   const { runtime, precision } = engines[engine]
   return {

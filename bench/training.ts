@@ -7,7 +7,8 @@ import { createTrainingStep } from '../src/model/train-step.js'
 import type { Method } from '../src/model/method.js'
 import type { Outcome } from './case.js'
 import { median, peakBytes, timed, type Timed } from './measure.js'
-import { randomBatch, randomModel, threads, type StepSize } from './models.js'
+import { randomBatch, threads, type StepSize } from './models.js'
+import { openBase, type Base } from './stored.js'
 
 export interface TrainingWork {
   readonly program: 'training'
@@ -20,6 +21,8 @@ export interface TrainingWork {
   readonly warmup: number
   /** Computes the insides of the blocks again in the backward pass. Default false. */
   readonly checkpointing?: boolean
+  /** Where the frozen base comes from; default random weights in memory. */
+  readonly base?: Base
 }
 
 export async function runTraining(work: TrainingWork): Promise<Outcome> {
@@ -35,11 +38,11 @@ export async function runTraining(work: TrainingWork): Promise<Outcome> {
 }
 
 async function measureSize(
-  { method, steps, warmup, checkpointing = false }: TrainingWork,
+  { method, steps, warmup, base, checkpointing = false }: TrainingWork,
   { config, batch, length }: StepSize,
   runtime: Awaited<ReturnType<typeof createRuntime>>,
 ): Promise<Record<string, number>> {
-  const model = randomModel(config)
+  const model = await openBase(config, base)
   const data = randomBatch(model.config.vocabulary, batch, length)
   const started = performance.now()
   const options = { batch, length, runtime, threads, checkpointing }

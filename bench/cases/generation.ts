@@ -2,11 +2,12 @@
 import type { Benchmark, Column, Side, Size } from '../case.js'
 import { quicker } from '../goals.js'
 import { gpt2Base } from '../models.js'
+import type { Base } from '../stored.js'
 
 const sizes = { full: { prompt: 256, made: 64, repeats: 3 }, quick: { prompt: 32, made: 8, repeats: 1 } }
 
-function ours(name: string, runtime: string, precision: 'f32' | 'bf16', size: Size): Side {
-  const work = { program: 'generation', runtime, precision, config: gpt2Base(size), ...sizes[size] } as const
+function ours(name: string, runtime: string, precision: 'f32' | 'bf16', size: Size, base?: Base): Side {
+  const work = { program: 'generation', runtime, precision, config: gpt2Base(size), base, ...sizes[size] } as const
   return { name, kind: 'ours', needs: runtime === 'openvino' ? ['openvino'] : [], work }
 }
 
@@ -39,6 +40,7 @@ export default {
     ours('OpenVINO f32', 'openvino', 'f32', size),
     llama('BF16', size),
     ours('OpenVINO bf16', 'openvino', 'bf16', size),
+    ours('ONNX Runtime, 8 bits', 'onnxruntime-cpu', 'f32', size, { bits: 8 }),
     llama('Q8_0', size),
     transformers('fp32', size),
     transformers('bf16', size),
@@ -47,8 +49,10 @@ export default {
   goals: [
     quicker('ONNX Runtime f32', 'llama.cpp f32', 1, 'tokensPerSecond', 'tokens made'),
     quicker('OpenVINO f32', 'llama.cpp f32', 1, 'tokensPerSecond', 'tokens made'),
+    quicker('ONNX Runtime, 8 bits', 'llama.cpp q8_0', 1, 'tokensPerSecond', 'tokens made'),
     quicker('ONNX Runtime f32', 'llama.cpp f32', 1, 'promptPerSecond', 'prompt'),
     quicker('OpenVINO f32', 'llama.cpp f32', 1, 'promptPerSecond', 'prompt'),
+    quicker('ONNX Runtime, 8 bits', 'llama.cpp q8_0', 1, 'promptPerSecond', 'prompt'),
   ],
   charts: () => [
     { kind: 'bars', file: 'bench-generation.svg', title: 'GPT-2 124M: tokens made a second', figure: 'tokensPerSecond', unit: '', scale: 1 }, // prettier-ignore
