@@ -1,28 +1,21 @@
 // Turns a graph of pointwise operations into WebAssembly: one loop over all arrays, four numbers at a time.
 import { AppError } from '../base/errors.js'
-import {
-  encodeWasm,
-  instruction,
-  leb128,
-  place,
-  repeatWhile,
-  simd,
-  vector,
-  type WasmFunction,
-} from '../formats/wasm.js'
+import { encodeWasm, instruction, leb128, place, repeatWhile, simd, vector } from '../formats/wasm.js'
 import type { Graph, Node } from './graph.js'
 import type { OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
 import type { HostTensor } from './tensor.js'
 
 export interface WrittenLoop {
+  /**
+   * The module. Parameters of its function: bytes of one array, a multiple of 16; where each input array begins, and each
+   * output array; the scalars.
+   */
   readonly bytes: Uint8Array
-  /** Inputs of rank 0, in the order of the function's parameters after the first, which is the bytes of one stretch. */
-  readonly scalars: readonly string[]
-  /** Input arrays; the k-th is read from byte k·stretchBytes of the memory. */
   readonly inputs: readonly string[]
-  /** Output arrays; they lie in the memory after the inputs. */
   readonly outputs: readonly string[]
+  /** Inputs of rank 0. */
+  readonly scalars: readonly string[]
 }
 
 /** Code that leaves the result on the stack, given code for each input. */
@@ -51,41 +44,43 @@ type LoopOp = keyof typeof rules
 
 /**
  * @param graph float32 throughout; inputs of rank 0 and arrays of one shape, which may be run at any length
- * @param stretchBytes room for one array in the memory, a multiple of 16
+ * @param memoryBytes room for the arrays
  * @throws AppError `not-pointwise` naming the operation that a loop cannot hold
  */
-export function writeLoop({ outputs }: Graph, stretchBytes: number): WrittenLoop {
+export function writeLoop({ outputs }: Graph, memoryBytes: number): WrittenLoop {
   const order = topologicalOrder(Object.values(outputs))
   const inputs = order.filter(({ op }) => op === 'Input')
   const [scalars, arrays] = [inputs.filter(isScalar), inputs.filter(node => !isScalar(node))]
-  const parameters: WasmFunction['parameters'] = ['i32', ...scalars.map(() => 'f32' as const)]
-  const at = parameters.length
+  const results = Object.values(outputs)
+  const begins = 1 + arrays.length + results.length
+  const at = begins + scalars.length
   const local = new Map(order.map((node, i) => [node, at + 1 + i]))
-  const before: number[] = []
-  const inside: number[] = []
-  for (const node of order) {
-    const code = [...codeOf(node), instruction.set, ...leb128(local.get(node)!)]
-    ;(isScalar(node) ? before : inside).push(...code)
-  }
-  function codeOf(node: Node): readonly number[] {
+  const read = (index: number): number[] => [instruction.get, ...leb128(index)]
+  const placeOf = (array: number): number[] => [...read(1 + array), ...read(at), instruction.add]
+  const codeOf = (node: Node): readonly number[] => {
     if (node.op === 'Constant') return splat(Number((node.attributes.value as HostTensor).data[0]))
-    if (node.op !== 'Input') return ruleOf(node)(...node.inputs.map(x => [instruction.get, ...leb128(local.get(x)!)]))
-    if (isScalar(node)) return [instruction.get, ...leb128(1 + scalars.indexOf(node)), ...vector(simd.splat)]
-    return [instruction.get, at, ...vector(simd.load), ...place(arrays.indexOf(node) * stretchBytes)]
+    if (node.op !== 'Input') return ruleOf(node)(...node.inputs.map(x => read(local.get(x)!)))
+    if (isScalar(node)) return [...read(begins + scalars.indexOf(node)), ...vector(simd.splat)]
+    return [...placeOf(arrays.indexOf(node)), ...vector(simd.load), ...place(0)]
   }
-  Object.values(outputs).forEach((node, i) => {
-    const offset = (arrays.length + i) * stretchBytes
-    inside.push(instruction.get, at, instruction.get, ...leb128(local.get(node)!))
-    inside.push(...vector(simd.store), ...place(offset))
-  })
-  const memoryBytes = (arrays.length + Object.keys(outputs).length) * stretchBytes
+  const set = (node: Node): number[] => [...codeOf(node), instruction.set, ...leb128(local.get(node)!)]
+  const store = (node: Node, i: number): number[] =>
+    [...placeOf(arrays.length + i), ...read(local.get(node)!), ...vector(simd.store), ...place(0)] // prettier-ignore
+  const code = [
+    ...order.filter(isScalar).flatMap(set),
+    ...instruction.loop,
+    ...order.filter(node => !isScalar(node)).flatMap(set),
+    ...results.flatMap(store),
+    ...repeatWhile(at, 16),
+    instruction.end,
+  ]
+  const parameters = Array.from({ length: at }, (_, i) => (i < begins ? 'i32' as const : 'f32' as const)) // prettier-ignore
   const locals = ['i32' as const, ...order.map(() => 'v128' as const)]
-  const code = [...before, ...instruction.loop, ...inside, ...repeatWhile(at, 16), instruction.end]
   return {
     bytes: encodeWasm({ parameters, locals, code, memoryBytes }),
-    scalars: scalars.map(nameOf),
     inputs: arrays.map(nameOf),
     outputs: Object.keys(outputs),
+    scalars: scalars.map(nameOf),
   }
 }
 

@@ -1,5 +1,9 @@
 // Several micro-batches to the gradient of one big batch: the mean over all their counted tokens.
+import { add, input } from '../graph/build.js'
 import type { Batch, StepResult, TrainingStep } from '../model/step.js'
+import { compilePointwise } from '../runtime/pointwise.js'
+
+const addition = compilePointwise({ outputs: { to: add(input('to', [1]), input('from', [1])) } })
 
 /** Sums live as long as their step, so that each optimizer step reuses them. */
 const sums = new WeakMap<TrainingStep, readonly Float32Array[]>()
@@ -31,7 +35,7 @@ function accumulate(step: TrainingStep, index: number, count: number): void {
   step.parameters.forEach(({ gradient }, i) => {
     if (index === 0) return buffers[i].set(gradient)
     const [from, to] = index === count - 1 ? [buffers[i], gradient] : [gradient, buffers[i]]
-    for (let j = 0; j < to.length; j++) to[j] += from[j]
+    addition.run({ to, from }, {}, { to })
   })
 }
 

@@ -114,7 +114,8 @@ async function compileRules(
   const whole = new Map<TensorRule, Map<string, Program>>()
   for (const rule of new Set(parameters.map(choose))) {
     const mine = parameters.filter(parameter => choose(parameter) === rule)
-    if (rule.family === 'elementwise') pointwise.set(rule, compilePointwise(rule.graph))
+    if (rule.family === 'elementwise')
+      pointwise.set(rule, compilePointwise(rule.graph, { ownNumbers: countMoments(rule, mine) }))
     else whole.set(rule, await compileShapes(rule, mine, runtime))
   }
   return {
@@ -124,6 +125,11 @@ async function compileRules(
       for (const shapes of whole.values()) for (const program of shapes.values()) await program.close()
     },
   }
+}
+
+/** Each array is rounded up to a multiple of four numbers. */
+function countMoments({ moments }: ElementwiseRule, parameters: readonly Parameter[]): number {
+  return moments.length * parameters.reduce((sum, { data }) => sum + 4 * Math.ceil(data.length / 4), 0)
 }
 
 async function compileShapes(
@@ -148,10 +154,10 @@ function createSlot(parameter: Parameter, choose: RuleChoice, { pointwise, whole
     return { parameter, state, update: numbers => rule.update(parameter, state, numbers, program) }
   }
   const { data, gradient, decay } = parameter
-  const state = Object.fromEntries(rule.moments.map(name => [name, new Float32Array(data.length)]))
+  const program = pointwise.get(rule)!
+  const state = Object.fromEntries(rule.moments.map(name => [name, program.allocate(data.length)]))
   const feeds = { p: data, g: gradient, ...state }
   const results = Object.fromEntries(Object.entries({ p: data, ...state }).map(([name, values]) => [`${name}_next`, values])) // prettier-ignore
-  const program = pointwise.get(rule)!
   return { parameter, state, update: numbers => program.run(feeds, rule.coefficients(numbers, decay), results) }
 }
 

@@ -56,6 +56,24 @@ describe('one loop over arrays', () => {
     expect(shared).toEqual(apart)
   })
 
+  it('gives the same on arrays of its own memory, and ordinary ones when that is given away', () => {
+    const [p, m] = ['p', 'm'].map(name => g.input(name, [1]))
+    const graph: Graph = { outputs: { p: g.sub(p, g.mul(m, g.scalar(0.5))), m: g.add(m, p) } }
+    const program = compilePointwise(graph, { ownNumbers: 2 * 10_004 })
+    const [first, second, third] = [10_001, 10_003, 5].map(program.allocate)
+    expect(first.buffer).toBe(second.buffer)
+    expect(third.buffer).not.toBe(first.buffer)
+    for (const own of [first, second]) {
+      const apart = { p: draw(5, own.length), m: draw(6, own.length) }
+      own.set(apart.m)
+      const shared = { p: apart.p.slice(), m: own }
+      program.run(shared, {}, shared)
+      program.run(apart, {}, apart)
+      expect(shared).toEqual(apart)
+    }
+    expect([...third]).toEqual([0, 0, 0, 0, 0])
+  })
+
   it('refuses what is not pointwise arithmetic on float32', () => {
     const x = g.input('x', [1])
     expect(() => compilePointwise({ outputs: { y: g.exp(x) } })).toThrowErrorMatchingInlineSnapshot(
