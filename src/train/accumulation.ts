@@ -1,9 +1,15 @@
 // Several micro-batches to the gradient of one big batch: the mean over all their counted tokens.
 import { add, input } from '../graph/build.js'
 import type { Batch, StepResult, TrainingStep } from '../model/step.js'
-import { compilePointwise } from '../runtime/pointwise.js'
+import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 
-const addition = compilePointwise({ outputs: { to: add(input('to', [1]), input('from', [1])) } })
+let addition: PointwiseProgram | undefined
+
+/** to ← to + from */
+function addTo(to: Float32Array, from: Float32Array): void {
+  addition ??= compilePointwise({ outputs: { to: add(input('to', [1]), input('from', [1])) } })
+  addition.run({ to, from }, {}, { to })
+}
 
 /** Sums live as long as their step, so that each optimizer step reuses them. */
 const sums = new WeakMap<TrainingStep, readonly Float32Array[]>()
@@ -35,7 +41,7 @@ function accumulate(step: TrainingStep, index: number, count: number): void {
   step.parameters.forEach(({ gradient }, i) => {
     if (index === 0) return buffers[i].set(gradient)
     const [from, to] = index === count - 1 ? [buffers[i], gradient] : [gradient, buffers[i]]
-    addition.run({ to, from }, {}, { to })
+    addTo(to, from)
   })
 }
 
