@@ -85,16 +85,28 @@ function answer(state: HubState, files: string, self: string, request: IncomingM
   const api = `/api/models/${state.name}`
   const resolve = `/${state.name}/resolve/${commit}/`
   if (pathname === `${api}/revision/main` || pathname === `${api}/revision/${commit}`)
-    return json(response, { _id: '1', id: state.name, sha: commit, private: false, gated: false, lastModified: '2026' })
+    return json(response, {
+      _id: '1',
+      id: state.name,
+      sha: commit,
+      private: false,
+      gated: false,
+      lastModified: '2026-01-02T03:04:05.000Z',
+      siblings: [...state.files.keys()].map(rfilename => ({ rfilename })),
+    })
   if (pathname.startsWith(`${api}/revision/`)) return refuse(response, 404, 'RevisionNotFound')
   if (pathname === `${api}/tree/${commit}`) return tree(state, self + pathname, searchParams, response)
   if (!pathname.startsWith(resolve)) return refuse(response, 401, 'RepoNotFound')
   const path = decodeURIComponent(pathname.slice(resolve.length))
   const file = state.files.get(path)
   if (!file) return refuse(response, 404, 'EntryNotFound')
-  if (!file.lfs) return sendContent(state, path, request, response)
+  response.setHeader('x-repo-commit', commit)
+  if (!file.lfs) {
+    response.setHeader('etag', `"${entryOf(path, file).oid}"`)
+    return sendContent(state, path, request, response)
+  }
   const headers = { location: `${files}/${path}`, 'x-linked-etag': `"${sha256(file.bytes)}"`, 'x-linked-size': file.bytes.length } // prettier-ignore
-  response.writeHead(302, { ...headers, 'x-repo-commit': commit }).end()
+  response.writeHead(302, headers).end()
 }
 
 /** Two pages, so that the link to the next one is followed. */

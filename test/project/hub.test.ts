@@ -1,14 +1,16 @@
 // Fetching models from a hub, held against a server on this machine that answers as the hub does.
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
 import { loadModel, saveModel } from '../../src/model/weights.js'
 import { baseModelFolder } from '../../src/project/base-model.js'
-import { parseModelName } from '../../src/project/hub-cache.js'
+import { cachedModelFolder, parseModelName } from '../../src/project/hub-cache.js'
 import { explainNetwork } from '../../src/project/hub-errors.js'
 import { hubCacheFolder, readHubSettings } from '../../src/project/hub-settings.js'
 import { pullModel, type PullOptions } from '../../src/project/hub.js'
@@ -355,6 +357,36 @@ describe('a refusal', () => {
     expect(await failure(pull())).toContain('unsupported-model | org/tiny, config.json, key model_type')
     expect(hub.asked.filter(({ url }) => url.includes('model.safetensors'))).toEqual([])
   })
+})
+
+describe('the cache', () => {
+  const python = process.env.DVOYNIK_PYTHON
+  const run = async (code: string, more: Record<string, string> = {}) => {
+    const { stdout } = await promisify(execFile)(python!, ['-c', code], { env: { ...process.env, ...env(more) } })
+    return stdout.trim()
+  }
+
+  it.skipIf(!python)(
+    'is read by Python, and filled by Python is read here (needs DVOYNIK_PYTHON)',
+    async () => {
+      hub.state.files = sharded
+      const { folder } = await pull()
+      const load =
+        'from transformers import AutoModelForCausalLM as M; print(M.from_pretrained("org/tiny").num_parameters())'
+      const count = [...tinyModel('llama').weights.values()].reduce((sum, { data }) => sum + data.length, 0)
+      expect(await run(load, { HF_HUB_OFFLINE: '1' })).toBe(String(count))
+      const fetchAll = 'from huggingface_hub import snapshot_download as s; print(s("org/tiny", allow_patterns=["*.json", "*.safetensors"]))' // prettier-ignore
+      expect(await run(fetchAll)).toBe(folder)
+      await rm(home, { recursive: true })
+      expect(await run(fetchAll)).toBe(folder)
+      expect(cachedModelFolder(join(home, 'hub'), { name: 'org/tiny', revision: 'main' })).toBe(folder)
+      hub.asked.length = 0
+      await pull()
+      const come = hub.asked.filter(({ url }) => url.includes('/resolve/')).map(({ url }) => url.split('/').at(-1))
+      expect(come.sort()).toEqual(['LICENSE', 'README.md'])
+    },
+    120_000,
+  )
 })
 
 describe('the settings of the hub', () => {
