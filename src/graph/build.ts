@@ -427,9 +427,10 @@ export function rmsNorm(x: Node, weight: Node, epsilon: number): Node {
   return one('RmsNorm', [x, weight], { epsilon })
 }
 
-/** −log softmax(logits)[label] of each row: logits [N, V], labels [N] int64 in 0..V-1, result [N]. */
-export function crossEntropyRows(logits: Node, labels: Node): Node {
-  return one('CrossEntropy', [logits, labels], {})
+/** Of each row of logits [N, V] with labels [N] int64 in 0..V-1: loss = −log softmax(logits)[label] and log Σ exp(logits), [N] each. */
+export function crossEntropyRows(logits: Node, labels: Node): { readonly loss: Node; readonly logSumExp: Node } {
+  const [loss, , logSumExp] = apply('CrossEntropy', [logits, labels], {})
+  return { loss, logSumExp }
 }
 
 /**
@@ -447,6 +448,6 @@ export function crossEntropySum(logits: Node, labels: Node): { readonly lossSum:
     })
   const ignored = equal(labels, int64s([-100]))
   const counted = cast(not(ignored), 'float32')
-  const rows = crossEntropyRows(logits, where(ignored, int64s([0]), labels))
-  return { lossSum: reduceSum(mul(rows, counted)), count: reduceSum(counted) }
+  const { loss } = crossEntropyRows(logits, where(ignored, int64s([0]), labels))
+  return { lossSum: reduceSum(mul(loss, counted)), count: reduceSum(counted) }
 }

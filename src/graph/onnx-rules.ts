@@ -133,13 +133,16 @@ const standard: OnnxTable = {
     const scaled = context.node('Mul', [x, inverseRoot(context, x, epsilon, output(1))])
     context.node('Mul', [scaled, weight], [output(0)])
   },
+  // outputs: max z − log max p − z[label], p = softmax z, and log Σ eᶻ = max z − log max p, where max p ≥ 1/V cannot vanish
   CrossEntropy: (context, { inputs: [logits, labels], output }) => {
-    context.node('LogSoftmax', [logits], [output(1)], { axis: { int: -1 } })
+    context.node('Softmax', [logits], [output(1)], { axis: { int: -1 } })
     const last = context.int64s([-1])
-    const picked = context.node('GatherElements', [output(1), context.node('Unsqueeze', [labels, last])], undefined, {
-      axis: { int: 1 },
-    })
-    context.node('Neg', [context.node('Squeeze', [picked, last])], [output(0)])
+    const largest = (x: string): string => context.node('ReduceMax', [x, last], undefined, { keepdims: { int: 0 } })
+    const logarithm = context.node('Log', [largest(output(1))])
+    context.node('Sub', [largest(logits), logarithm], [output(2)])
+    const column = context.node('Unsqueeze', [labels, last])
+    const picked = context.node('GatherElements', [logits, column], undefined, { axis: { int: 1 } })
+    context.node('Sub', [output(2), context.node('Squeeze', [picked, last])], [output(0)])
   },
 }
 

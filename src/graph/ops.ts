@@ -113,7 +113,7 @@ export interface OpAttributes {
   LayerNorm: { readonly epsilon: number }
   /** Outputs: y, inverse root mean square [..., 1]. */
   RmsNorm: { readonly epsilon: number }
-  /** logits [N, V], labels [N]. Outputs: loss of each row [N], log probabilities [N, V]. */
+  /** logits [N, V], labels [N]. Outputs: loss of each row [N], probabilities [N, V], logarithm of each row's sum of exponents [N]. */
   CrossEntropy: None
 }
 
@@ -291,7 +291,8 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
     checkRank('CrossEntropy', logits, 2)
     checkDType('CrossEntropy', labels, 'int64')
     checkShape('CrossEntropy', 'labels', labels, logits.shape.slice(0, 1))
-    return [{ dtype: logits.dtype, shape: labels.shape }, logits]
+    const row = { dtype: logits.dtype, shape: labels.shape }
+    return [row, logits, row]
   },
 }
 

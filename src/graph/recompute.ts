@@ -1,15 +1,14 @@
 // Checkpoints of a graph to copies of what lies between them, which the backward pass computes anew instead of keeping.
-import { add, mul, reshape, scalar, slice } from './build.js'
 import type { Node } from './graph.js'
 import { topologicalOrder } from './order.js'
+import { waitFor } from './wait.js'
 
 /** What stands in the place of an operation when its gradient is taken; the operation itself where nothing is recomputed. */
 export type Recompute = (operation: Node, dys: readonly (Node | undefined)[]) => Node
 
 /**
  * Between two checkpoints every operation that depends on the first is replaced by a copy. The copies start from the
- * kept checkpoint plus 0 times one number of the gradient that arrives: so they cannot run before it, and no runtime
- * takes them for the originals. They hold the same numbers, but NaN where that gradient is not finite.
+ * kept checkpoint made to wait for the gradient that arrives, so that no runtime takes them for the originals.
  * @param checkpoints nodes in the order of the forward pass, each reached from the one before; float32
  */
 export function recomputeBetween(checkpoints: readonly Node[]): Recompute {
@@ -47,8 +46,7 @@ function segmentsBetween(checkpoints: readonly Node[]): ReadonlyMap<Node['attrib
 }
 
 function copySegment({ start, operations }: Segment, dy: Node): ReadonlyMap<Node['attributes'], Node> {
-  const one = slice(reshape(dy, [-1]), 0, 0, 1)
-  const copies = new Map<Node, Node>([[start, add(start, mul(one, scalar(0)))]])
+  const copies = new Map<Node, Node>([[start, waitFor(start, [dy])]])
   const attributes = new Map<Node['attributes'], Node['attributes']>()
   for (const node of operations) {
     const own = attributes.get(node.attributes) ?? Object.freeze({ ...node.attributes })

@@ -178,12 +178,12 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
     const dx = g.mul(g.sub(d, g.mul(normal, meanOfLast(g.mul(d, normal)))), inverse)
     return [dx, sumTo(g.mul(dy, normal), weight.shape)]
   },
-  // dx = (softmax − onehot)·dy: scaled first, then dy is taken off at the labels, so one [N, V] buffer is enough
-  CrossEntropy: ({ inputs: [, labels], outputs: [, logProbabilities] }, dy, dys) => {
-    onlyFirst('CrossEntropy', dys)
-    const rows = g.reshape(dy, [-1, 1])
-    const scaled = g.mul(g.exp(logProbabilities), rows)
-    return [g.scatterElementsAdd(scaled, g.reshape(labels, [-1, 1]), g.neg(rows), 1), undefined]
+  // dz = (p − onehot)·dy + p·d log Σ eᶻ: scaled first, then dy is taken off at the labels, so one [N, V] buffer is enough
+  CrossEntropy: ({ inputs: [, labels], outputs: [, probabilities] }, dy, [, dp, dSum]) => {
+    onlyFirst('CrossEntropy', [dy, dp])
+    const asColumn = (rows: Node): Node => g.reshape(rows, [-1, 1])
+    const scaled = g.mul(probabilities, asColumn(dSum === undefined ? dy : g.add(dy, dSum)))
+    return [g.scatterElementsAdd(scaled, asColumn(labels), asColumn(g.neg(dy)), 1), undefined]
   },
 }
 

@@ -1,33 +1,26 @@
 // A model and a method to a compiled training step: one micro-batch in, loss and gradients out, all buffers kept.
 import { AppError } from '../base/errors.js'
-import { crossEntropySum, input, reshape } from '../graph/build.js'
-import { gradients } from '../graph/gradient.js'
 import type { Graph, Node } from '../graph/graph.js'
 import { elementCount, type HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { createAdapter, type Adapter } from './adapter.js'
-import { blockStates, placesBefore } from './block-states.js'
 import { createDropout } from './dropout.js'
-import { decoderLogits } from './decoder-graph.js'
+import { checkLossSettings } from './loss.js'
 import { checkTrainable } from './frozen-tensor.js'
 import { trainableNames, type Method } from './method.js'
-import { bindParts, type BoundParts } from './parts.js'
+import { bindParts } from './parts.js'
+import { createRowGradient } from './row-gradients.js'
+import { batchKeys, evaluationGraph, forwardGraph, stepGraph, type StepSettings } from './step-graph.js'
 import type { Batch, Parameter, StepResult, TrainingStep } from './step.js'
 import type { Model } from './weights.js'
 
-export interface StepOptions {
-  /** Rows of a micro-batch. */
-  readonly batch: number
-  /** Positions of a row. */
-  readonly length: number
+export interface StepOptions extends StepSettings {
   readonly runtime: Runtime
   /** Training goes on with this adapter; by default a fresh one. */
   readonly adapter?: Adapter
   /** Key of a fresh adapter's random numbers, and of dropout. */
   readonly seed?: number
   readonly threads?: number
-  /** Keep only the stream between the blocks for the backward pass and compute their insides again: less memory, more time. */
-  readonly checkpointing?: boolean
 }
 
 /** A training step of a model in memory: its parameters are the arrays of the model or of the adapter. */
@@ -42,8 +35,6 @@ interface Forward extends StepResult {
   readonly logits: Float32Array
 }
 
-const batchKeys = ['ids', 'labels', 'positions', 'segments'] as const
-
 /**
  * Compiles forward and backward for one size of batch; the forward-only program is compiled at the first `evaluate`.
  * @throws AppError `unknown-target`, `bad-setting`, `adapter-mismatch`, `sequence-too-long`, `runtime-compile`
@@ -55,23 +46,31 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   const rate = adapter && 'dropout' in adapter.method ? (adapter.method.dropout ?? 0) : 0
   const dropout = rate > 0 ? createDropout(rate, options.seed ?? 0) : undefined
   const parts = bindParts(model, adapter, dropout?.apply, runtime.storesFrozen)
-  const { lossSum, streams } = buildLoss(model, parts, batch, length)
+  checkLossSettings(options)
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
   if (method.kind === 'full') checkTrainable(model, names)
-  const nodes = gradients(lossSum, names.map(parts.input), input('scale', []), options.checkpointing ? streams : []) // prettier-ignore
-  const outputs = Object.fromEntries(names.map((name, i) => [gradientName(name), nodes[i]]))
+  const graph = stepGraph(model, parts, names, options)
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
     return { name, shape, data, gradient: new Float32Array(data.length), decay: shape.length >= 2 }
   })
-  const program = await runtime.compile({ outputs: { loss: lossSum, ...outputs } }, { threads, frozen: parts.frozen })
-  const scaleValue = new Float32Array(1)
   const loss = new Float32Array(1)
+  const outputs: Record<string, Node> = { loss: graph.lossSum }
   const results: Record<string, HostTensor> = { loss: floats([], loss) }
-  for (const { name, shape, gradient } of parameters) results[gradientName(name)] = floats(shape, gradient)
+  const rows = parameters.map(({ name, shape, gradient }, i) => {
+    const { base } = graph.gradients[i]
+    if (base !== undefined) Object.assign(outputs, { [gradientName(name)]: base })
+    if (base !== undefined) results[gradientName(name)] = floats(shape, gradient)
+    const added = createRowGradient(name, graph.gradients[i], gradient)
+    Object.assign(outputs, added.outputs)
+    Object.assign(results, added.results)
+    return added
+  })
+  const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen })
+  const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
-  const wholeLoss = (): Node => (dropout ? buildLoss(model, bindParts(model, adapter), batch, length).lossSum : lossSum)
+  const evaluation = (): Node => evaluationGraph(model, dropout ? bindParts(model, adapter, undefined, runtime.storesFrozen) : parts, options)
   return {
     adapter,
     parameters,
@@ -80,12 +79,13 @@ export async function createTrainingStep(model: Model, method: Method, options: 
       scaleValue[0] = scale
       const masks = dropout?.masks(data, update)
       await program.run({ ...weights, ...batchFeeds(data), ...masks, scale: floats([], scaleValue) }, results)
+      for (const added of rows) added.apply()
       return { lossSum: loss[0], tokens: countTokens(data) }
     },
     async evaluate(data) {
       checkBatch(data, batch, length)
       const compiled = await (forward ??= runtime.compile(
-        { outputs: { loss: wholeLoss() } },
+        { outputs: { loss: evaluation() } },
         { threads, frozen: parts.frozen },
       ))
       await compiled.run({ ...weights, ...batchFeeds(data) }, { loss: results.loss })
@@ -108,7 +108,7 @@ export async function runForward(
   options: { runtime: Runtime; adapter?: Adapter; threads?: number },
 ): Promise<Forward> {
   const parts = bindParts(model, options.adapter)
-  const { lossSum, logits } = buildLoss(model, parts, batch.batch, batch.length)
+  const { lossSum, logits } = forwardGraph(model, parts, batch)
   const graph: Graph = { outputs: { loss: lossSum, logits } }
   const program = await options.runtime.compile(graph, { threads: options.threads, frozen: parts.frozen })
   const loss = new Float32Array(1)
@@ -117,22 +117,6 @@ export async function runForward(
   await program.run({ ...Object.fromEntries(parts.feeds), ...batchFeeds(batch) }, results)
   await program.close()
   return { lossSum: loss[0], tokens: countTokens(batch), logits: values }
-}
-
-/** @returns also the stream before the first block and after each */
-function buildLoss(
-  model: Model,
-  parts: BoundParts,
-  batch: number,
-  length: number,
-): { lossSum: Node; logits: Node; streams: readonly Node[] } {
-  checkLength(model, length, placesBefore(parts))
-  const [ids, labels, positions, segments] = batchKeys.map(key => input(key, [batch, length], 'int64'))
-  const streams: Node[] = []
-  const onStream = (stream: Node): void => void streams.push(stream)
-  const states = blockStates(model.config, parts, { ids, positions, segments, onStream })
-  const logits = decoderLogits(model.config, parts, states)
-  return { lossSum: crossEntropySum(logits, reshape(labels, [batch * length])).lossSum, logits, streams }
 }
 
 function gradientName(name: string): string {
@@ -164,18 +148,5 @@ function checkBatch(data: Batch, batch: number, length: number): void {
       ru: `размер [${data.batch}, ${data.length}], а шаг собран для [${batch}, ${length}]`,
     },
     fix: { en: 'Fill the batch with padding up to its size', ru: 'Дополните пакет до этого размера' },
-  })
-}
-
-function checkLength({ config }: Model, length: number, before: number): void {
-  const room = config.maxPositions - before
-  if (config.positions.kind !== 'learned' || length <= room) return
-  const taken = { en: ` and ${before} before them`, ru: ` и ещё ${before} перед ними` }
-  throw new AppError('sequence-too-long', {
-    what: {
-      en: `blocks of ${length} tokens${before > 0 ? taken.en : ''}, the model has ${config.maxPositions} positions`,
-      ru: `блоки по ${length} токенов${before > 0 ? taken.ru : ''}, а позиций у модели ${config.maxPositions}`,
-    },
-    fix: { en: `Choose a length up to ${room}`, ru: `Выберите длину до ${room}` },
   })
 }

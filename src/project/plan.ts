@@ -84,6 +84,8 @@ const train = z.strictObject({
     .strictObject({
       name: z.enum(['auto', 'onnxruntime-cpu', 'openvino', 'onnxruntime-webgpu']).default('auto'),
       precision: z.enum(['f32', 'bf16']).default('f32'),
+      /** Worker threads, in training and in chat; by default all cores. Fewer leave room for other work on the machine. */
+      threads: z.int().min(1).max(1024).optional(),
     })
     .prefault({}),
   method: methodSettings.default(defaultMethod),
@@ -107,6 +109,12 @@ const train = z.strictObject({
   length: z.int().min(16).default(256),
   /** Computes the inside of each block again in the backward pass instead of keeping it: less memory, a quarter more time. */
   checkpointing: z.boolean().default(false),
+  /** Share of each target spread over the whole vocabulary; in the training loss, never in evaluation. */
+  labelSmoothing: z.number().min(0).lt(1).default(0),
+  /** Factor of the squared logarithm of the softmax's divisor, as PaLM's 1e-4; in the training loss, never in evaluation. */
+  zLoss: z.number().min(0).default(0),
+  /** Positions whose logits exist at once; by default what 64 MiB hold where that saves memory. */
+  lossRows: z.int().min(1).optional(),
   clip: z.number().positive().default(1),
   saveEvery: z.int().min(1).default(500),
   saveTotalLimit: z.int().min(1).default(2),

@@ -148,7 +148,7 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const model = await loadModel(join(project.folder, paths.start))
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
   const examples = await readExamples(join(project.folder, paths.dataset))
-  const { batch, length, seed, checkpointing } = settings
+  const { batch, length, seed, checkpointing, labelSmoothing, zLoss, lossRows } = settings
   const shape = { batch, length: Math.min(length, model.config.maxPositions), seed }
   const { vocabulary } = model.config
   const source = createBatches(inSplit(examples, 'train'), tokenizer, { ...shape, vocabulary })
@@ -164,7 +164,7 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const step = await createTrainingStep(model, trainingMethod(settings.method, newRows), {
     ...shape,
     runtime,
-    checkpointing,
+    ...{ checkpointing, labelSmoothing, zLoss, lossRows },
   })
   return { model, tokenizer, engine, step, source, heldOut }
 }

@@ -307,7 +307,9 @@ const evaluators: { readonly [Op in OpName]: Evaluator<Op> } = {
   },
   CrossEntropy: ([logits, labels]) => {
     const logProbabilities = logSoftmax(logits, 1)
-    return [fill(labels.shape, ([row]) => -read(logProbabilities, [row, labels.data[row]])), logProbabilities]
+    const loss = fill(labels.shape, ([row]) => -read(logProbabilities, [row, labels.data[row]]))
+    const logSumExp = fill(labels.shape, ([row]) => read(logits, [row, 0]) - read(logProbabilities, [row, 0]))
+    return [loss, unary(Math.exp)([logProbabilities])[0], logSumExp]
   },
 }
 

@@ -211,7 +211,15 @@ export const samples: { readonly [Op in OpName]: readonly Sample[] } = {
   LayerNorm: [{ shapes: [[2, 3, 5], [5], [5]], build: (x, w, b) => g.layerNorm(x, w, b, 1e-3) }], // prettier-ignore
   RmsNorm: [{ shapes: [[2, 3, 5], [5]], build: (x, w) => g.rmsNorm(x, w, 1e-3) }], // prettier-ignore
   CrossEntropy: [
-    { shapes: [[3, 5]], build: x => g.crossEntropyRows(x, ids([3], [4, 0, 2])) },
+    { shapes: [[3, 5]], build: x => g.crossEntropyRows(x, ids([3], [4, 0, 2])).loss },
+    { shapes: [[3, 5]], build: x => g.crossEntropyRows(x, ids([3], [4, 0, 2])).logSumExp },
+    {
+      shapes: [[3, 5]],
+      build: x => {
+        const { loss, logSumExp } = g.crossEntropyRows(x, ids([3], [4, 0, 2]))
+        return g.add(g.mul(loss, logSumExp), g.mul(logSumExp, logSumExp))
+      },
+    },
     { shapes: [[4, 5]], build: x => g.crossEntropySum(x, ids([4], [4, -100, 0, 2])).lossSum },
   ],
 }

@@ -1,0 +1,82 @@
+// Gradients of tables that are read by rows: the graph gives the rows alone, and the host adds them to the table.
+import { expand, knownNumber, reshape } from '../graph/build.js'
+import type { Node } from '../graph/graph.js'
+import type { HostTensor } from '../graph/tensor.js'
+import { elementCount } from '../graph/tensor.js'
+
+/** Rows [n, C] and the places [n] int64 that they are added to. */
+interface AddedRows {
+  readonly rows: Node
+  readonly ids: Node
+}
+
+/** The gradient of a table [R, C]: a base, zeros where it is undefined, and rows added to it. */
+export interface TableGradient {
+  readonly base: Node | undefined
+  readonly added: readonly AddedRows[]
+}
+
+/** Takes the additions of rows off a gradient; runtimes add them one by one, and keep a second table meanwhile. */
+export function takeRows(gradient: Node): TableGradient {
+  const added: AddedRows[] = []
+  let base = gradient
+  while (base.op === 'ScatterAddRows' && base.shape.length === 2) {
+    const [under, ids, updates] = base.inputs
+    const count = elementCount(ids.shape)
+    added.unshift({ rows: reshape(updates, [count, base.shape[1]]), ids: reshape(ids, [count]) })
+    base = under
+  }
+  return { base: knownNumber(base) === 0 && added.length > 0 ? undefined : base, added }
+}
+
+/** Values of the rows of one table. */
+interface RowValues {
+  readonly rows: HostTensor & { readonly data: Float32Array }
+  readonly ids: HostTensor & { readonly data: BigInt64Array }
+}
+
+/** Outputs of a program for the rows of a table, the arrays they are written to, and how they get into its gradient. */
+export interface RowGradient {
+  readonly outputs: Readonly<Record<string, Node>>
+  readonly results: Readonly<Record<string, HostTensor>>
+  /** Adds the rows of the last run to the gradient; rows of the run before are cleared first where there is no base. */
+  apply(): void
+}
+
+/** @param gradient of the table, [R, C]; only this object writes it where there is no base */
+export function createRowGradient(name: string, { base, added }: TableGradient, gradient: Float32Array): RowGradient {
+  const outputs: Record<string, Node> = {}
+  const results: Record<string, HostTensor> = {}
+  const values = added.map(({ rows, ids }, i): RowValues => {
+    const [rowsName, idsName] = [`rows:${name}:${i}`, `ids:${name}:${i}`]
+    // a row that is one number everywhere is written out, since outputs have no other form
+    Object.assign(outputs, { [rowsName]: expand(rows, rows.shape), [idsName]: ids })
+    const value: RowValues = {
+      rows: { dtype: 'float32', shape: rows.shape, data: new Float32Array(elementCount(rows.shape)) },
+      ids: { dtype: 'int64', shape: ids.shape, data: new BigInt64Array(elementCount(ids.shape)) },
+    }
+    Object.assign(results, { [rowsName]: value.rows, [idsName]: value.ids })
+    return value
+  })
+  let touched: number[] = []
+  return {
+    outputs,
+    results,
+    apply() {
+      for (const start of touched) gradient.fill(0, start, start + values[0].rows.shape[1])
+      touched = base === undefined ? values.flatMap(value => rowStarts(value)) : []
+      for (const value of values) addRows(gradient, value)
+    },
+  }
+}
+
+function rowStarts({ rows, ids }: RowValues): number[] {
+  return Array.from(ids.data, id => Number(id) * rows.shape[1])
+}
+
+function addRows(gradient: Float32Array, value: RowValues): void {
+  const { data, shape } = value.rows
+  rowStarts(value).forEach((start, row) => {
+    for (let i = 0; i < shape[1]; i++) gradient[start + i] += data[row * shape[1] + i]
+  })
+}

@@ -1,0 +1,109 @@
+// A model and a method to the graph of a training step: the loss, and a gradient for each trained tensor.
+import { AppError } from '../base/errors.js'
+import { add, input, knownNumber, reshape, scatterAddRows } from '../graph/build.js'
+import { gradients } from '../graph/gradient.js'
+import type { Node } from '../graph/graph.js'
+import { blockStates, placesBefore } from './block-states.js'
+import { decoderLogits } from './decoder-graph.js'
+import { lossGradients, plainLoss, rowsAtOnce, type LossInputs, type LossSettings } from './loss.js'
+import type { BoundParts } from './parts.js'
+import { takeRows, type TableGradient } from './row-gradients.js'
+import type { Model } from './weights.js'
+
+/** Inputs of every step, [B, T] int64 each. */
+export const batchKeys = ['ids', 'labels', 'positions', 'segments'] as const
+
+export interface StepShape {
+  /** Rows of a micro-batch. */
+  readonly batch: number
+  /** Positions of a row. */
+  readonly length: number
+}
+
+export interface StepSettings extends StepShape, LossSettings {
+  /** Keep only the stream between the blocks for the backward pass and compute their insides again: less memory, more time. */
+  readonly checkpointing?: boolean
+}
+
+export interface StepGraph {
+  /** []: as `lossGradients` says. */
+  readonly lossSum: Node
+  /** Of each trained tensor: d(scale · lossSum), with `scale` an input []. */
+  readonly gradients: readonly TableGradient[]
+}
+
+/** @param names trained tensors, as `parts.input` knows them */
+export function stepGraph(
+  model: Model,
+  parts: BoundParts,
+  names: readonly string[],
+  settings: StepSettings,
+): StepGraph {
+  const { inputs, streams } = forward(model, parts, settings)
+  const wrt = names.map(parts.input)
+  const seed = input('scale', [])
+  const loss = lossGradients(inputs, wrt, seed, rowsOf(model, inputs, wrt, settings), settings)
+  const trunk = gradients(inputs.states, wrt, loss.states, settings.checkpointing ? streams : [])
+  const whole = trunk.map((gradient, i) => sumOf(gradient, loss.head[i]))
+  return { lossSum: loss.lossSum, gradients: whole.map(takeRows) }
+}
+
+/**
+ * The loss of a batch as evaluation reports it: no smoothing, no z-loss.
+ * @returns []
+ */
+export function evaluationGraph(model: Model, parts: BoundParts, settings: StepSettings): Node {
+  const { inputs } = forward(model, parts, settings)
+  return plainLoss(inputs, rowsOf(model, inputs, [], settings))
+}
+
+/** @returns logits [B·T, V] and the loss of evaluation */
+export function forwardGraph(model: Model, parts: BoundParts, shape: StepShape): { lossSum: Node; logits: Node } {
+  const { inputs } = forward(model, parts, shape)
+  const logits = inputs.logits(inputs.states)
+  return { lossSum: plainLoss({ ...inputs, logits: () => logits }, logits.shape[0]), logits }
+}
+
+/** @returns also the stream before the first block and after each */
+function forward(model: Model, parts: BoundParts, { batch, length }: StepShape) {
+  checkLength(model, length, placesBefore(parts))
+  const { config } = model
+  const [ids, labels, positions, segments] = batchKeys.map(key => input(key, [batch, length], 'int64'))
+  const streams: Node[] = []
+  const onStream = (stream: Node): void => void streams.push(stream)
+  const inputs: LossInputs = {
+    states: blockStates(config, parts, { ids, positions, segments, onStream }),
+    labels: reshape(labels, [batch * length]),
+    logits: states => decoderLogits(config, parts, states),
+  }
+  return { inputs, streams }
+}
+
+/** Rows of logits at once: it matters whether a matrix as large as the head is trained behind the states. */
+function rowsOf({ config }: Model, { states }: LossInputs, wrt: readonly Node[], settings: StepSettings): number {
+  const head = config.vocabulary * config.width
+  const trained = wrt.some(({ shape }) => shape.length === 2 && shape[0] * shape[1] === head)
+  return rowsAtOnce(settings, { count: states.shape[0], ...config, trained })
+}
+
+/** What the blocks and what the head give for one tensor; rows that are added stay outermost. */
+function sumOf(trunk: Node, head: Node | undefined): Node {
+  if (head === undefined) return trunk
+  if (knownNumber(trunk) === 0) return head
+  const { base, added } = takeRows(trunk)
+  const start = base === undefined ? head : add(base, head)
+  return added.reduce((sum, { rows, ids }) => scatterAddRows(sum, ids, rows), start)
+}
+
+function checkLength({ config }: Model, length: number, before: number): void {
+  const room = config.maxPositions - before
+  if (config.positions.kind !== 'learned' || length <= room) return
+  const taken = { en: ` and ${before} before them`, ru: ` и ещё ${before} перед ними` }
+  throw new AppError('sequence-too-long', {
+    what: {
+      en: `blocks of ${length} tokens${before > 0 ? taken.en : ''}, the model has ${config.maxPositions} positions`,
+      ru: `блоки по ${length} токенов${before > 0 ? taken.ru : ''}, а позиций у модели ${config.maxPositions}`,
+    },
+    fix: { en: `Choose a length up to ${room}`, ru: `Выберите длину до ${room}` },
+  })
+}
