@@ -39,11 +39,14 @@ export async function openConversation(
   project: Project,
   { run, base = false, seed, onWarning }: ConversationChoice = {},
 ): Promise<OpenConversation> {
-  const { chat, focus, name } = project.plan
+  const { chat, focus, name, train } = project.plan
   const { model, adapter } = base ? await loadStart(project) : await loadTrained(project, run)
   if (!base && (await isOlderThanDataset(project, run))) onWarning?.(trainedBefore)
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
-  const decoder = await createDecoder(model, { adapter, runtime: await createRuntime() })
+  const decoder = await createDecoder(model, {
+    adapter,
+    runtime: await createRuntime({ threads: train.engine.threads }),
+  })
   const { maxTokens, seed: plannedSeed, ...sampling } = chat
   const conversation = new Conversation(decoder, tokenizer, { sampling, maxTokens, seed: seed ?? plannedSeed })
   return { conversation, name: focus ?? name, close: () => decoder.close() }

@@ -52,6 +52,8 @@ export interface EngineChoice {
   readonly name?: string
   /** Default `f32`; what `auto` finds may know no other. */
   readonly precision?: Precision
+  /** Worker threads; default: all cores. */
+  readonly threads?: number
 }
 
 export interface ChosenEngine {
@@ -69,14 +71,15 @@ export interface ChosenEngine {
  * @throws AppError `unknown-runtime`, `unsupported-precision`, `runtime-load` when an engine asked for by name is missing
  */
 export async function openEngine(
-  { name = 'auto', precision = 'f32' }: EngineChoice,
+  { name = 'auto', precision = 'f32', threads }: EngineChoice,
   onWarning: (text: Text) => void,
   signal?: AbortSignal,
 ): Promise<ChosenEngine> {
-  const candidate = name === 'auto' ? await openBest(precision, onWarning) : await createRuntime({ name, precision })
+  const settings = { precision, threads }
+  const candidate = name === 'auto' ? await openBest(settings, onWarning) : await createRuntime({ name, ...settings })
   const reason = explainChoice(name, candidate)
   if (candidate.name === referenceName) return { runtime: candidate, reason, current: () => engineLabel(candidate) }
-  const reference = await createRuntime()
+  const reference = await createRuntime({ threads })
   const runtime = createCheckedRuntime({ candidate, reference, precision, onWarning, signal })
   return { runtime, reason, current: () => engineLabel(runtime.current()) }
 }
@@ -90,14 +93,14 @@ export function engineLabel({ name, version }: Runtime): string {
 const preferred = 'openvino'
 
 /** Nobody asked for this engine by name, so one that does not start is no failure. */
-async function openBest(precision: Precision, onWarning: (text: Text) => void): Promise<NativeRuntime> {
+async function openBest(settings: Omit<EngineChoice, 'name'>, onWarning: (text: Text) => void): Promise<NativeRuntime> {
   try {
-    if (findOpenvinoLibraries()) return await createRuntime({ name: preferred, precision })
+    if (findOpenvinoLibraries()) return await createRuntime({ name: preferred, ...settings })
   } catch (thrown) {
     if (!(thrown instanceof AppError)) throw thrown
     onWarning({ en: thrown.render('en'), ru: thrown.render('ru') })
   }
-  return createRuntime()
+  return createRuntime({ threads: settings.threads })
 }
 
 function explainChoice(asked: string, chosen: NativeRuntime): Text {

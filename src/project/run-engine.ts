@@ -32,34 +32,39 @@ export interface RunEngine extends ChosenEngine {
   readonly identity: string
 }
 
+/** What a plan says of its engine. */
+interface AskedEngine {
+  readonly name: string
+  readonly precision: Precision
+  /** May change from sitting to sitting. */
+  readonly threads?: number
+}
+
 /**
  * Opens the engine of a run: a new one gets what the plan asks for; one that goes on stays on the engine it began with,
  * or on the reference once that engine failed in it. Tells which, and why.
  * @param folder runs/<name>
  * @throws AppError as `openEngine`
  */
-export async function openRunEngine(
-  folder: string,
-  asked: { readonly name: string; readonly precision: Precision },
-  options: RunEngineOptions,
-): Promise<RunEngine> {
+export async function openRunEngine(folder: string, asked: AskedEngine, options: RunEngineOptions): Promise<RunEngine> {
+  const { threads } = asked
   const begun = (await readRecord(folder)) ?? (await recordOfCheckpoint(folder))
   const goesOn = begun && (asked.name === 'auto' || (asked.name === begun.name && asked.precision === begun.precision))
   if (!goesOn) return open(folder, asked, options)
-  if (begun.left) return openReference(begun, leftNotice(begun.name, begun.left.why), options)
+  if (begun.left) return openReference(begun, leftNotice(begun.name, begun.left.why), { ...options, threads })
   try {
-    return await open(folder, begun, options)
+    return await open(folder, { ...begun, threads }, options)
   } catch (thrown) {
     if (asked.name !== 'auto' || !(thrown instanceof AppError) || thrown.code !== 'runtime-load') throw thrown
     const why = { en: thrown.render('en'), ru: thrown.render('ru') }
     await writeRecord(folder, leave(begun, why))
-    return openReference(begun, leftNotice(begun.name, why), options)
+    return openReference(begun, leftNotice(begun.name, why), { ...options, threads })
   }
 }
 
 async function open(
   folder: string,
-  asked: { readonly name: string; readonly precision: Precision },
+  asked: AskedEngine,
   { onWarning, onNotice, signal }: RunEngineOptions,
 ): Promise<RunEngine> {
   let record: EngineRecord | undefined = undefined
@@ -80,9 +85,9 @@ async function open(
 async function openReference(
   begun: EngineRecord,
   notice: Text,
-  { onWarning, onNotice }: RunEngineOptions,
+  { onWarning, onNotice, threads }: RunEngineOptions & { readonly threads: number | undefined },
 ): Promise<RunEngine> {
-  const engine = await openEngine({ name: referenceName }, onWarning)
+  const engine = await openEngine({ name: referenceName, threads }, onWarning)
   onNotice(notice)
   return { ...engine, identity: begun.label }
 }
