@@ -33,13 +33,34 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
   if (kind === undefined || (!kind.peftType && raw.config === undefined)) throw json.unsupported('peft_type')
   const { config } = model
   const weights = kind.peftType ? await readWeights(folder) : await readBottleneck(folder, String(raw.name))
-  const method = kind.fromJson(json, config, new Set(weights.keys()))
+  const method = forThisModel(path, () => kind.fromJson(json, config, new Set(weights.keys())))
   const rows = readRows(json, config)
   json.checkRest()
   if (config.tied) weights.delete(adapterNames.saved(`${architectures[config.modelType].names.head}.weight`))
   const adapter = { ...adapterForm(config, method, rows), weights }
   checkAdapter(model, adapter)
   return adapter
+}
+
+/** Targets that the model does not have mean that the adapter was made for another one. */
+function forThisModel<Result>(path: string, read: () => Result): Result {
+  try {
+    return read()
+  } catch (cause) {
+    if (!(cause instanceof AppError) || cause.code !== 'unknown-target') throw cause
+    throw new AppError('adapter-mismatch', {
+      where: path,
+      what: {
+        en: `the adapter changes modules that this model does not have (${cause.message})`,
+        ru: `адаптер меняет модули, которых в этой модели нет (${cause.render('ru')})`,
+      },
+      fix: {
+        en: 'Use the adapter with the base model it was trained on',
+        ru: 'Возьмите адаптер вместе с его базовой моделью',
+      },
+      cause,
+    })
+  }
 }
 
 /**

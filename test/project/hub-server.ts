@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 export const commit = '0123456789abcdef0123456789abcdef01234567'
 
 /** What the hub holds and how it behaves; tests change it. */
-export interface HubState {
+interface HubState {
   /** Content by path; `lfs` files are large ones, served by another host after a redirect. */
   files: Map<string, { bytes: Buffer; lfs: boolean }>
   name: string
@@ -22,7 +22,7 @@ export interface HubState {
   lie?: (entry: TreeEntry) => void
 }
 
-export interface TreeEntry {
+interface TreeEntry {
   type: 'file' | 'directory'
   path: string
   oid: string
@@ -30,7 +30,7 @@ export interface TreeEntry {
   lfs?: { oid: string; size: number; pointerSize: number }
 }
 
-export interface Asked {
+interface Asked {
   readonly host: 'hub' | 'files'
   readonly url: string
   readonly range?: string
