@@ -6,6 +6,8 @@ import type { OnnxDialect } from '../graph/onnx-rules.js'
 import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { checkBuffer } from './buffers.js'
+import { loadOrtApi, type OrtApi } from './onnxruntime-api.js'
+import { DirectProgram } from './onnxruntime-program.js'
 import type { CompileOptions, NativeRuntime, Program } from './runtime.js'
 import { watchSharedArrays } from './shared-arrays.js'
 
@@ -28,8 +30,12 @@ export function createOnnxRuntime(): Promise<NativeRuntime> {
 export async function openOnnxRuntime(provider: Provider): Promise<NativeRuntime> {
   const library = await loadLibrary()
   const dialect = dialects[provider]
+  // the binding copies every result after a run; where the C functions can be had, nothing is copied
+  const direct = provider === 'cpu' ? await loadOrtApi().catch(() => undefined) : undefined
   const open = async (written: WrittenGraph, options: CompileOptions = {}, check?: SharedArrayCheck) =>
-    new OnnxProgram(library, await createSession(library, written, provider, options), written, check)
+    direct
+      ? openDirect(direct, written, options, check)
+      : new OnnxProgram(library, await createSession(library, written, provider, options), written, check)
   return {
     name: `onnxruntime-${provider}`,
     version: library.env.versions.node ?? library.env.versions.common,
@@ -96,6 +102,24 @@ async function createSession(
   }
 }
 
+async function openDirect(
+  api: OrtApi,
+  written: WrittenGraph,
+  { threads = cpus().length, memory = 'fast' }: CompileOptions,
+  check?: SharedArrayCheck,
+): Promise<Program> {
+  const config: Record<string, string> = { 'session.intra_op.spin_duration_us': spinningUs }
+  if (written.root !== undefined) config['session.model_external_initializers_file_folder_path'] = written.root
+  try {
+    const session = await api.createSession(written.bytes, { threads, arena: memory === 'fast', config })
+    return new DirectProgram(api, session, written, cause => failed('runtime-run', whileRunning, cause), check)
+  } catch (cause) {
+    throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
+  }
+}
+
+const whileRunning = { en: 'failed while running', ru: 'остановился с ошибкой' }
+
 function failed(code: 'runtime-compile' | 'runtime-run', what: { en: string; ru: string }, cause: unknown): AppError {
   const words = clean(asError(cause).message)
   return new AppError(code, {
@@ -134,7 +158,7 @@ class OnnxProgram implements Program {
     try {
       await this.session.run(given, fetched)
     } catch (cause) {
-      throw failed('runtime-run', { en: 'failed while running', ru: 'остановился с ошибкой' }, cause)
+      throw failed('runtime-run', whileRunning, cause)
     }
   }
 
