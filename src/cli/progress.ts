@@ -111,4 +111,5 @@ const noteWords: readonly (readonly [RegExp, string])[] = [
   [/\bloss (?=\d)/u, 'потери '],
   [/(?<=\d )tok\/s/u, 'ток/с'],
   [/(?<=\d )words$/u, 'слов'],
+  [/(?<=\d )MB\/s$/u, 'МБ/с'],
 ]

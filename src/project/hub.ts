@@ -240,7 +240,9 @@ function countBytes(total: number, onProgress: OnProgress | undefined): (bytes: 
     if (now - told < 100 && done < total) return
     told = now
     const note = `${(done / 1e3 / Math.max(1, now - started)).toFixed(1)} MB/s`
-    onProgress?.({ stage: 'download', done: Math.floor(done / 1e6), total: Math.ceil(total / 1e6), unit: 'MB', note })
+    const all = Math.ceil(total / 1e6)
+    const come = done < total ? Math.floor(done / 1e6) : all
+    onProgress?.({ stage: 'download', done: come, total: all, unit: 'MB', note })
   }
 }
 
