@@ -1,10 +1,13 @@
 // Turns a graph into a program of OpenVINO on the processor, running on the caller's own arrays.
+import { mkdirSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { join } from 'node:path'
 import { AppError, asError, type Text } from '../base/errors.js'
 import type { InPlace } from '../graph/in-place.js'
 import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { allocate, checkBuffer } from './buffers.js'
+import { cacheFolder } from './folders.js'
 import { loadOpenvinoApi, type Handle, type OpenvinoApi } from './openvino-api.js'
 import { findOpenvinoLibraries, openvinoMissing, type OpenvinoLibraries } from './openvino-libraries.js'
 import type { CompileOptions, NativeRuntime, Precision, Program } from './runtime.js'
@@ -28,6 +31,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
       INFERENCE_PRECISION_HINT: precision,
       INFERENCE_NUM_THREADS: String(options.threads ?? cpus().length),
       PERFORMANCE_HINT: 'LATENCY',
+      ...compiledCache(),
     }
     return new OpenvinoProgram(api, written, properties)
   }
@@ -48,6 +52,21 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
         }
       })
     },
+  }
+}
+
+/**
+ * Where OpenVINO keeps compiled graphs, so that a run after the self-check, and every later start, loads what was
+ * compiled before. Weights are inputs, so a graph takes about a megabyte. Damaged files are noticed and made anew.
+ */
+function compiledCache(): Readonly<Record<string, string>> {
+  const folder = join(cacheFolder(), 'openvino')
+  if (process.platform === 'win32' && /[^ -~]/u.test(folder)) return {} // the C API takes such paths in another encoding
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return { CACHE_DIR: folder }
+  } catch {
+    return {} // costs time, not correctness
   }
 }
 
