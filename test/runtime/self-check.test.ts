@@ -1,8 +1,8 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import type { Text } from '../../src/base/errors.js'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { AppError, type Text } from '../../src/base/errors.js'
 import { normalAt } from '../../src/base/random.js'
 import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
@@ -129,3 +129,79 @@ function frozenBothWays(size: number) {
   const [dx] = gradients(loss, [x])
   return { outputs: { loss, dx }, feeds: { x: random(11) } }
 }
+
+describe('an engine that fails in a run', () => {
+  /** The child process starts the real reference, so the check passes; here the n-th run of every program fails. */
+  async function failing(n: number) {
+    const real = await createRuntime()
+    const failure = new AppError('runtime-run', { what: { en: 'out of memory', ru: 'кончилась память' } })
+    const compile = vi.fn<NativeRuntime['compile']>(async (...given) => {
+      const program = await real.compile(...given)
+      let runs = 0
+      return { ...program, close: () => program.close(), run: (...tensors) => (++runs === n ? Promise.reject(failure) : program.run(...tensors)) } // prettier-ignore
+    })
+    const candidate: NativeRuntime = { ...real, version: 'failing', compile }
+    const onWarning = (text: Text): void => void warnings.push(text)
+    return { compile, checked: createCheckedRuntime({ candidate, reference: real, precision: 'f32', onWarning }) }
+  }
+
+  it('is left for the reference, where the run is repeated; every other program follows', async () => {
+    const { checked, compile } = await failing(2)
+    const { outputs, feeds, results } = step()
+    const [one, other] = [
+      await checked.compile({ outputs }),
+      await checked.compile({ outputs: { loss: outputs.loss } }),
+    ]
+    await one.run(feeds, results)
+    expect(checked.current().version).toBe('failing')
+    const again = step().results
+    await one.run(feeds, again)
+    expect(again).toEqual(results)
+    expect(checked.current().version).not.toBe('failing')
+    await other.run(feeds, { loss: step().results.loss })
+    await one.run(feeds, again)
+    expect(compile).toHaveBeenCalledTimes(1)
+    expect(warnings.map(({ en }) => en)).toEqual([
+      'onnxruntime-cpu failed (out of memory); going on with onnxruntime-cpu, which is slower',
+    ])
+    await one.close()
+    await other.close()
+  })
+
+  it('throws where arrays were to be updated in place, because they may be half done, and is left', async () => {
+    const { checked } = await failing(1)
+    const x = g.input('x', [4])
+    const program = await checked.compile({ outputs: { y: g.mul(x, g.scalar(2)) } })
+    const shared = allocate(x)
+    await expect(program.run({ x: shared }, { y: shared })).rejects.toThrow('out of memory')
+    expect(warnings).toHaveLength(1)
+    await program.run({ x: shared }, { y: shared })
+    await program.close()
+  })
+
+  it('stays when the caller gave a wrong array', async () => {
+    const { checked } = await failing(9)
+    const { outputs, feeds, results } = step()
+    const program = await checked.compile({ outputs })
+    await program.run(feeds, results)
+    await expect(program.run(feeds, { ...results, loss: results.da })).rejects.toThrow('loss: needs float32 []')
+    expect(checked.current().version).toBe('failing')
+    expect(warnings).toEqual([])
+    await program.close()
+  })
+})
+
+it('is stopped by Ctrl-C without a verdict', async () => {
+  const real = await createRuntime()
+  const stop = new AbortController()
+  const onWarning = (text: Text): void => void warnings.push(text)
+  const options = { candidate: { ...real, version: 'any' }, reference: real, precision: 'f32', onWarning } as const
+  const { outputs, feeds, results } = step()
+  const program = await createCheckedRuntime({ ...options, signal: stop.signal }).compile({ outputs })
+  setTimeout(() => stop.abort(), 20)
+  const error: unknown = await program.run(feeds, results).catch((thrown: unknown) => thrown)
+  expect((error as AppError).render('en')).toMatchInlineSnapshot(`"stopped while onnxruntime-cpu was being checked; what was trained before is in the last checkpoint. Run the same command again to go on."`)
+  expect(error).toMatchObject({ kind: 'interrupted' })
+  expect(warnings).toEqual([])
+  expect(await readdir(cache)).toEqual([])
+})
