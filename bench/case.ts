@@ -64,7 +64,7 @@ export type Chart =
   | { readonly kind: 'lines'; readonly file: string; readonly title: string; readonly figure: string; readonly x: string; readonly points: readonly Point[] } // prettier-ignore
 
 /** A point of a sweep and the floating point operations of its work. */
-export interface Point {
+interface Point {
   readonly x: number
   readonly flops: number
 }

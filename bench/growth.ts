@@ -22,7 +22,7 @@ export function growthBenchmark({ name, title, x, values, size }: Growth): Bench
   const training = (of: Size): Training => ({
     method: full,
     sizes: sizes(of),
-    steps: of === 'quick' ? 1 : 3,
+    steps: of === 'quick' ? 1 : 2,
     warmup: 1,
   })
   return {

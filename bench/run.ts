@@ -1,5 +1,5 @@
 // The benchmark command: cases to JSON files in bench/results, and those to docs/benchmarks.md with its charts.
-// npm run bench [-- CASE... --rounds N --quick --list --page --out FOLDER]
+// npm run bench [-- CASE... --rounds N --minutes N --quick --list --page --out FOLDER]
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -12,7 +12,7 @@ import { findInstalled } from './machine.js'
 import { writePage } from './page.js'
 import { createWorkshop } from './prepare.js'
 import { runWork } from './programs.js'
-import { readResults, writeResult } from './result.js'
+import { readResults, writeResult, type Result } from './result.js'
 import { runBenchmark } from './rounds.js'
 
 const { values, positionals } = parseArgs({
@@ -22,13 +22,20 @@ const { values, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     page: { type: 'boolean', default: false },
+    minutes: { type: 'string' },
     out: { type: 'string' },
     work: { type: 'string' },
   },
 })
 
+interface Folders {
+  readonly results: string
+  readonly page: string
+  readonly images: string
+}
+
 /** Results and page: those of the repository, or all in one folder. Quick results never replace measured ones. */
-function chooseFolders(size: Size): { results: string; page: string; images: string } {
+function chooseFolders(size: Size): Folders {
   const apart = values.out ?? (size === 'quick' ? join(packageRoot, 'bench', 'results', 'tmp') : undefined)
   if (apart !== undefined) return { results: resolve(apart), page: resolve(apart, 'benchmarks.md'), images: resolve(apart, 'images') } // prettier-ignore
   const docs = join(packageRoot, 'docs')
@@ -45,34 +52,56 @@ async function bench(): Promise<void> {
   const size: Size = values.quick ? 'quick' : 'full'
   const folders = chooseFolders(size)
   const chosen = chooseBenchmarks(positionals)
-  const known = await readResults(folders.results)
-  if (!values.page) {
-    sayEstimate(chosen.map(({ name }) => known.get(name)?.wallSeconds))
-    const installed = await findInstalled()
-    const folder = await mkdtemp(join(tmpdir(), 'dvoynik-bench-'))
-    try {
-      const workshop = createWorkshop(folder, installed, size)
-      for (const [i, one] of chosen.entries()) {
-        console.log(`[${i + 1}/${chosen.length}] ${one.title}`)
-        const rounds = values.rounds === undefined ? (values.quick ? 1 : one.rounds) : Number(values.rounds)
-        const result = await runBenchmark(one, { size, rounds, installed, workshop, say: console.log })
-        await writeResult(folders.results, result)
-        console.log(`  ${one.name}: ${result.wallSeconds} s in all`)
-      }
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  }
+  if (!values.page) await measure(chosen, size, folders)
   await writePage(benchmarks, await readResults(folders.results), folders, size)
   console.log(`written: ${folders.page}`)
 }
 
-function sayEstimate(seconds: readonly (number | undefined)[]): void {
-  const told = seconds.filter(one => one !== undefined)
-  const unknown = seconds.length - told.length
-  const minutes = Math.ceil(told.reduce((sum, one) => sum + one, 0) / 60)
-  const rest = unknown > 0 ? `; ${unknown} of ${seconds.length} cases were never measured here` : ''
-  if (told.length > 0) console.log(`about ${minutes} min, as the last results have it${rest}`)
+/** Every case leaves its file and a page with it, so that what is interrupted keeps what it has. */
+async function measure(chosen: readonly Benchmark[], size: Size, folders: Folders): Promise<void> {
+  const started = performance.now()
+  const minutes = (): number => (performance.now() - started) / 60_000
+  const roundsOf = (one: Benchmark): number => wholeNumber(values.rounds) ?? (size === 'quick' ? 1 : one.rounds)
+  sayEstimate(chosen, roundsOf, await readResults(folders.results))
+  const installed = await findInstalled()
+  const folder = await mkdtemp(join(tmpdir(), 'dvoynik-bench-'))
+  try {
+    const workshop = createWorkshop(folder, installed, size)
+    for (const [i, one] of chosen.entries()) {
+      if (minutes() > (wholeNumber(values.minutes) ?? Infinity)) {
+        console.log(`[${i + 1}/${chosen.length}] ${one.name}: left out, the minutes are over`)
+        continue
+      }
+      console.log(`[${i + 1}/${chosen.length}] ${one.title} (${minutes().toFixed(1)} min so far)`)
+      const result = await runBenchmark(one, { size, rounds: roundsOf(one), installed, workshop, say: console.log })
+      await writeResult(folders.results, result)
+      await writePage(benchmarks, await readResults(folders.results), folders, size)
+      console.log(`  ${one.name}: ${result.wallSeconds} s in all`)
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^[1-9]\d*$/u.test(text)) return Number(text)
+  throw new Error(`expected a positive whole number, received "${text}"`)
+}
+
+function sayEstimate(
+  chosen: readonly Benchmark[],
+  roundsOf: (one: Benchmark) => number,
+  known: ReadonlyMap<string, Result>,
+): void {
+  const seconds = chosen.flatMap(one => {
+    const last = known.get(one.name)
+    return last ? [(last.wallSeconds / last.rounds) * roundsOf(one)] : []
+  })
+  const unknown = chosen.length - seconds.length
+  const minutes = Math.ceil(seconds.reduce((sum, one) => sum + one, 0) / 60)
+  if (seconds.length > 0) console.log(`about ${minutes} min for ${seconds.length} cases, as the last results have it`)
+  if (unknown > 0) console.log(`${unknown} of ${chosen.length} cases were never measured here; all of them take some 25 min on two cores`) // prettier-ignore
 }
 
 async function main(): Promise<void> {

@@ -15,7 +15,7 @@ export default {
   title: 'GPT-2 124M, every weight trained',
   measures:
     'One whole optimizer step: forward, backward and AdamW over 512 tokens, batch 1, random weights and tokens.',
-  rounds: 3,
+  rounds: 2,
   sides: size => [
     ourSide('ONNX Runtime f32', training(size)),
     torchSide('fp32', training(size)),

@@ -14,7 +14,7 @@ export default {
   name: 'lora-step',
   title: 'GPT-2 124M, LoRA of rank 8 on all linear modules',
   measures: 'One whole optimizer step over 512 tokens, batch 1; the base is frozen. PyTorch’s side is PEFT.',
-  rounds: 3,
+  rounds: 2,
   sides: size => [
     ourSide('ONNX Runtime f32', training(size)),
     torchSide('fp32', training(size)),

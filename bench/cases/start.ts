@@ -14,7 +14,7 @@ export default {
   title: 'GPT-2 124M, from a fresh process to the first answer',
   measures:
     'The library loaded; a decoder compiled and its first token made; a LoRA step of 512 tokens compiled, then run once. The self-check of OpenVINO is not part of it.',
-  rounds: 2,
+  rounds: 1,
   sides: size => [
     side('ONNX Runtime f32', 'onnxruntime-cpu', 'f32', size),
     side('OpenVINO f32', 'openvino', 'f32', size),

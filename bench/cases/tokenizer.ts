@@ -18,7 +18,7 @@ export default {
   title: 'Tokenizer: 8,000 pieces from six million characters',
   measures:
     'BPE over made-up words in the frequencies of a natural text (Zipf), then the same text encoded line by line. Ours runs on one core; sentencepiece and tokenizers may use all of them in training.',
-  rounds: 2,
+  rounds: 1,
   sides: size => [
     { name: 'Dvoynik', kind: 'ours', needs: [], work: { program: 'tokenizer', ...sizes[size] } },
     theirs('sentencepiece', size),
