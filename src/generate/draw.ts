@@ -19,10 +19,11 @@ export function drawToken(
 ): { readonly id: number; readonly probability: number } {
   const best = logits[bestToken(logits)]
   let total = 0
-  for (let id = 0; id < logits.length; id++) total += Math.exp(logits[id] - best)
+  for (const logit of logits) if (logit > -Infinity) total += Math.exp(logit - best)
   let left = uniform * total
   let last = -1
   for (let id = 0; id < logits.length && left >= 0; id++) {
+    if (logits[id] === -Infinity) continue
     const weight = Math.exp(logits[id] - best)
     if (weight === 0) continue
     last = id // also the last one at all, if rounding left a crumb

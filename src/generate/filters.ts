@@ -5,23 +5,53 @@ import type { CompleteSettings } from './sampler-settings.js'
 
 export function keepTopK(logits: Float32Array, { topK }: CompleteSettings): void {
   if (topK <= 0 || topK >= logits.length) return
-  keepBest(logits, topK, logits.slice().sort())
+  const sorted = topK <= largestHeap ? largestOf(logits, topK) : logits.slice().sort()
+  keepBest(logits, topK, sorted)
 }
 
 // Walks from the best down until the probabilities reach p; the token that crosses the line stays.
 export function keepTopP(logits: Float32Array, { topP }: CompleteSettings): void {
   if (topP >= 1) return
-  const sorted = logits.slice().sort()
-  const best = sorted[sorted.length - 1]
+  const best = logits[bestToken(logits)]
+  const candidates = logits.filter(logit => logit > -Infinity)
   let total = 0
-  for (let i = sorted.length - 1; i >= 0 && sorted[i] > -Infinity; i--) total += Math.exp(sorted[i] - best)
+  for (const logit of candidates) total += Math.exp(logit - best)
+  const near = candidates.filter(logit => logit >= best - nearLogits)
+  let reached = 0
+  for (const logit of near) reached += Math.exp(logit - best)
+  const sorted = (reached * (1 - 1e-9) > topP * total ? near : candidates).sort()
   let count = 0
   for (let sum = 0; sum < topP * total && count < sorted.length; count++)
     sum += Math.exp(sorted[sorted.length - 1 - count] - best)
   keepBest(logits, Math.max(1, count), sorted)
 }
 
-/** Keeps the `count` largest; of equal ones those with the lower id. `sorted` rises. */
+/** A heap beats sorting a whole vocabulary up to about here. */
+const largestHeap = 1024
+/** Tokens that much below the best are looked at only when those above do not reach p: e^−10 of its probability. */
+const nearLogits = 10
+
+/** The `count` largest, rising, by a heap with the least of them on top. */
+function largestOf(logits: Float32Array, count: number): Float32Array {
+  const heap = logits.slice(0, count).sort() // what rises is a heap
+  for (let id = count; id < logits.length; id++) if (logits[id] > heap[0]) replaceLeast(heap, logits[id])
+  return heap.sort()
+}
+
+function replaceLeast(heap: Float32Array, value: number): void {
+  let place = 0
+  for (;;) {
+    let child = 2 * place + 1
+    if (child >= heap.length) break
+    if (child + 1 < heap.length && heap[child + 1] < heap[child]) child++
+    if (heap[child] >= value) break
+    heap[place] = heap[child]
+    place = child
+  }
+  heap[place] = value
+}
+
+/** Keeps the `count` largest; of equal ones those with the lower id. `sorted` rises and holds at least these. */
 function keepBest(logits: Float32Array, count: number, sorted: Float32Array): void {
   const limit = sorted[sorted.length - count]
   let ties = 0

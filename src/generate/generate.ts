@@ -7,6 +7,9 @@ import { sampleToken, type SamplerState } from './samplers.js'
 
 export type FinishReason = 'stop' | 'max-tokens' | 'context-full' | 'aborted'
 
+/** Most tokens made where nobody says otherwise. */
+export const defaultMaxTokens = 256
+
 export interface GenerateOptions {
   /** Default: the samplers' defaults. */
   readonly sampling?: SamplerSettings
@@ -35,34 +38,42 @@ export async function* generateTokens(
   promptIds: ArrayLike<number>,
   options: GenerateOptions = {},
 ): AsyncGenerator<number, FinishReason> {
-  const {
-    sampling = {},
-    maxTokens = 256,
-    stopIds = [],
-    seed = 0,
-    firstDraw = 0,
-    context = [],
-    neverPenalised = [],
-    signal,
-  } = options
-  if (promptIds.length === 0) throw promptEmpty()
-  if (decoder.length + promptIds.length > decoder.capacity)
-    throw contextFull(decoder.length + promptIds.length, decoder.capacity)
-  const counts = (id: number): boolean => !neverPenalised.includes(id)
-  const seen = [...Array.from(context), ...Array.from(promptIds)].filter(counts)
-  const state: SamplerState = {}
+  const { maxTokens = defaultMaxTokens, stopIds = [], signal } = options
+  checkPrompt(promptIds, decoder.length, decoder.capacity)
+  const choose = createChooser(promptIds, options)
   let next = promptIds
   for (let made = 0; made < maxTokens; made++) {
     if (signal?.aborted) return 'aborted'
     if (decoder.length + next.length > decoder.capacity) return 'context-full'
-    const logits = (await decoder.append(next)).slice() // the decoder's own buffer must not be changed
-    const id = sampleToken(logits, seen, sampling, { seed, place: firstDraw + made }, state)
+    const id = choose(await decoder.append(next))
     if (stopIds.includes(id)) return 'stop'
-    if (counts(id)) seen.push(id)
     yield id
     next = [id]
   }
   return 'max-tokens'
+}
+
+/** @throws AppError `prompt-empty`; `context-full` when it does not fit beside `filled` tokens */
+export function checkPrompt({ length }: ArrayLike<number>, filled: number, capacity: number): void {
+  if (length === 0) throw promptEmpty()
+  if (filled + length > capacity) throw contextFull(filled + length, capacity)
+}
+
+/** Chooses the tokens of one text, one after the other, each from the logits [V] that follow the one before. */
+export function createChooser(
+  promptIds: ArrayLike<number>,
+  { sampling = {}, seed = 0, firstDraw = 0, context = [], neverPenalised = [] }: GenerateOptions,
+): (logits: Float32Array) => number {
+  const counts = (id: number): boolean => !neverPenalised.includes(id)
+  const seen = [...Array.from(context), ...Array.from(promptIds)].filter(counts)
+  const state: SamplerState = {}
+  let place = firstDraw
+  return logits => {
+    // a copy: the decoder's own buffer must not be changed
+    const id = sampleToken(logits.slice(), seen, sampling, { seed, place: place++ }, state)
+    if (counts(id)) seen.push(id)
+    return id
+  }
 }
 
 export interface TextOptions extends GenerateOptions {
