@@ -54,6 +54,16 @@ export async function openModel(folder: string): Promise<StoredModel> {
   return { config, json, stored, generation }
 }
 
+/** The element type of most of the weights, as it can be written. */
+export function commonDtype({ stored }: StoredModel): StoredDtype {
+  const sizes: Record<StoredDtype, number> = { float32: 0, float16: 0, bfloat16: 0 }
+  for (const { dtype, shape } of stored.values()) {
+    const name: StoredDtype = dtype === 'F16' ? 'float16' : dtype === 'BF16' ? 'bfloat16' : 'float32'
+    sizes[name] += elementCount(shape)
+  }
+  return (Object.keys(sizes) as StoredDtype[]).reduce((best, name) => (sizes[name] > sizes[best] ? name : best))
+}
+
 /**
  * Reads config.json and model.safetensors (or the shards of its index); numbers become float32.
  * @throws AppError as `parseConfig`; `file-not-found`; `pickle-weights` for .bin and .pt; as `readSafetensors`;

@@ -10,7 +10,7 @@ import { writeShards } from '../formats/safetensors-shards.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import { mergedModules, mergeModule, type Adapter } from '../model/adapter.js'
 import { loadAdapter } from '../model/adapter-files.js'
-import { openModel, storedDtypes, writeModelConfig, type Model, type StoredDtype, type StoredModel } from '../model/weights.js' // prettier-ignore
+import { commonDtype, openModel, storedDtypes, writeModelConfig, type Model, type StoredDtype, type StoredModel } from '../model/weights.js' // prettier-ignore
 
 export interface ConvertOptions extends WorkOptions {
   /** Element type to write; default that of most of the weights. */
@@ -82,16 +82,6 @@ function shapesOf(model: StoredModel): Model {
     { dtype: 'float32', shape, data: empty },
   ])
   return { ...model, weights: new Map(shapes) }
-}
-
-/** The type of most of the weights, as it can be written. */
-function commonDtype({ stored }: StoredModel): StoredDtype {
-  const sizes: Record<StoredDtype, number> = { float32: 0, float16: 0, bfloat16: 0 }
-  for (const { dtype, shape } of stored.values()) {
-    const name: StoredDtype = dtype === 'F16' ? 'float16' : dtype === 'BF16' ? 'bfloat16' : 'float32'
-    sizes[name] += elementCount(shape)
-  }
-  return (Object.keys(sizes) as StoredDtype[]).reduce((best, name) => (sizes[name] > sizes[best] ? name : best))
 }
 
 /** Wraps sources so that what passes is counted and a wish to stop is heard. */

@@ -8,7 +8,7 @@ import { fileNotFound, writeFolderAtomic } from '../base/files.js'
 import { canonicalJson, sha256File } from '../base/hash.js'
 import type { WorkOptions } from '../base/progress.js'
 import { resizeEmbeddings } from '../model/vocabulary.js'
-import { loadModel, saveModel } from '../model/weights.js'
+import { commonDtype, loadModel, openModel, saveModel } from '../model/weights.js'
 import { addTokens } from '../tokenizer/add.js'
 import { loadTokenizer, saveTokenizer } from '../tokenizer/files.js'
 import { trainBpe } from '../tokenizer/train-bpe.js'
@@ -25,7 +25,8 @@ export const tokenizerStage: Stage = {
     const { tokenizer, map } = addTokens(await loadTokenizer(base), project.plan.tokenizer.add)
     const model = resizeEmbeddings(await loadModel(base), map)
     await writeFolderAtomic(join(project.folder, paths.tokenizer), folder => saveTokenizer(folder, tokenizer))
-    await writeFolderAtomic(join(project.folder, paths.start), folder => saveModel(folder, model, { dtype: 'float16' }))
+    const dtype = commonDtype(await openModel(base)) // training must begin with the numbers of the base, not with rounded ones
+    await writeFolderAtomic(join(project.folder, paths.start), folder => saveModel(folder, model, { dtype }))
     const added = map.newTokens - map.oldTokens
     return [
       {

@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
+import { assetPath } from '../../src/base/package.js'
 import { readSafetensorsHeader } from '../../src/formats/safetensors.js'
 import { mergeAdapter } from '../../src/model/adapter.js'
 import { loadAdapter, saveAdapter } from '../../src/model/adapter-files.js'
 import type { AdapterMethod } from '../../src/model/method.js'
 import { loadModel, saveModel } from '../../src/model/weights.js'
 import { convertModel } from '../../src/project/convert-model.js'
+import { createPlan } from '../../src/project/plan.js'
+import { tokenizerStage } from '../../src/project/tokenizer.js'
 import { families, shakenAdapter, tinyModel } from '../model/tiny.js'
 
 let root = ''
@@ -135,4 +138,17 @@ test('a wish to stop leaves nothing behind', async () => {
     `"interrupted | the conversion was interrupted; nothing was written. Run the command again to start anew. | преобразование прервано; ничего не записано. Повторите команду, чтобы начать заново."`,
   )
   expect((await readdir(root)).filter(name => name.includes('halfway'))).toEqual([])
+})
+
+test('training begins with the numbers of the base, in its element type', async () => {
+  const { folder: base } = await convertModel(assetPath('pocket-ru'), join(root, 'pocket'), { dtype: 'bfloat16' })
+  const folder = join(root, 'project')
+  await mkdir(folder)
+  const plan = createPlan('project')
+  await tokenizerStage.work({ folder, plan: { ...plan, train: { ...plan.train, base } } }, {})
+  const [first, start] = [await loadModel(base), await loadModel(join(folder, 'models', 'start'))]
+  const name = 'model.layers.0.mlp.down_proj.weight'
+  expect(start.weights.get(name)).toEqual(first.weights.get(name))
+  const { entries } = await readSafetensorsHeader(join(folder, 'models', 'start', 'model.safetensors'))
+  expect(new Set([...entries.values()].map(({ dtype }) => dtype))).toEqual(new Set(['BF16']))
 })
