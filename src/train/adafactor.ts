@@ -1,5 +1,6 @@
 // Adafactor (Shazeer & Stern 2018) as torch.optim.Adafactor has it: a matrix keeps the second moment of its rows and columns only.
 import type { Parameter } from '../model/step.js'
+import { sumOfSquares } from '../runtime/sum-of-squares.js'
 import type { StateArray, TensorRule } from './update-rule.js'
 
 export interface AdafactorSettings {
@@ -19,6 +20,8 @@ export interface AdafactorSettings {
 interface InverseRoots {
   readonly rows: Float64Array
   readonly columns: Float64Array
+  /** Largest of `columns`: rows with which it stays within the limit need no look at each number. */
+  readonly widest: number
 }
 
 // α = max(ε2, rms(p))·min(lr, 1/√t); p ← p·(1 − lr·wd); V ← V + t^k·(g² − V), by the means of rows R and columns C for
@@ -39,9 +42,11 @@ export function adafactor(settings: AdafactorSettings): TensorRule {
       const inverse = state.variance
         ? vectorRoots(gradient, state.variance, weight, gradientScale)
         : matrixRoots(gradient, state.row, state.column, { weight, scale: gradientScale, epsilon })
-      const alpha = Math.max(minimumScale, rootMeanSquare(data)) * Math.min(learningRate, 1 / Math.sqrt(step))
+      const alpha =
+        Math.max(minimumScale, Math.sqrt(sumOfSquares(data) / data.length)) *
+        Math.min(learningRate, 1 / Math.sqrt(step))
       const largest = 1 / epsilon
-      const size = Math.sqrt(sumOfUpdates(gradient, inverse, largest, gradientScale) / gradient.length)
+      const size = gradientScale * Math.sqrt(sumOfUpdates(gradient, inverse, largest) / gradient.length)
       const rate = (alpha / Math.max(1, size / clipThreshold)) * gradientScale
       applyUpdate(data, gradient, inverse, { largest, rate, keep: decay ? 1 - learningRate * weightDecay : 1 })
     },
@@ -57,7 +62,10 @@ function matrixSize({ shape, data }: Pick<Parameter, 'shape' | 'data'>): [rows: 
 
 function vectorRoots(g: Float32Array, variance: StateArray, weight: number, scale: number): InverseRoots {
   for (let i = 0; i < g.length; i++) variance[i] += weight * ((scale * g[i]) ** 2 - variance[i])
-  return { rows: Float64Array.of(1), columns: Float64Array.from(variance, x => 1 / Math.sqrt(x)) }
+  return joinRoots(
+    Float64Array.of(1),
+    Float64Array.from(variance, x => 1 / Math.sqrt(x)),
+  )
 }
 
 function matrixRoots(
@@ -81,16 +89,28 @@ function matrixRoots(
   for (let c = 0; c < column.length; c++)
     column[c] += weight * ((columnSums[c] * scale * scale) / row.length - column[c])
   const mean = Math.max(rowTotal / row.length, epsilon)
-  return {
-    rows: Float64Array.from(row, x => 1 / Math.sqrt(x / mean)),
-    columns: Float64Array.from(column, x => 1 / Math.sqrt(x)),
-  }
+  return joinRoots(
+    Float64Array.from(row, x => 1 / Math.sqrt(x / mean)),
+    Float64Array.from(column, x => 1 / Math.sqrt(x)),
+  )
 }
 
-function sumOfUpdates(g: Float32Array, { rows, columns }: InverseRoots, largest: number, scale: number): number {
+function joinRoots(rows: Float64Array, columns: Float64Array): InverseRoots {
+  return { rows, columns, widest: columns.reduce((a, b) => Math.max(a, b), 0) }
+}
+
+// The limit min(r·c, largest) binds only where gradients all but vanish; other rows go without it.
+function sumOfUpdates(g: Float32Array, { rows, columns, widest }: InverseRoots, largest: number): number {
+  const squares = columns.map(x => x * x)
   let sum = 0
   for (let r = 0, i = 0; r < rows.length; r++) {
-    for (let c = 0; c < columns.length; c++, i++) sum += (scale * g[i] * Math.min(rows[r] * columns[c], largest)) ** 2
+    const row = rows[r]
+    let rowSum = 0
+    if (row * widest <= largest) {
+      for (let c = 0; c < squares.length; c++, i++) rowSum += squares[c] * (g[i] * g[i])
+      rowSum *= row * row
+    } else for (let c = 0; c < columns.length; c++, i++) rowSum += (g[i] * Math.min(row * columns[c], largest)) ** 2
+    sum += rowSum
   }
   return sum
 }
@@ -98,17 +118,16 @@ function sumOfUpdates(g: Float32Array, { rows, columns }: InverseRoots, largest:
 function applyUpdate(
   p: Float32Array,
   g: Float32Array,
-  { rows, columns }: InverseRoots,
+  { rows, columns, widest }: InverseRoots,
   { largest, rate, keep }: { readonly largest: number; readonly rate: number; readonly keep: number },
 ): void {
   for (let r = 0, i = 0; r < rows.length; r++) {
-    for (let c = 0; c < columns.length; c++, i++)
-      p[i] = p[i] * keep - rate * g[i] * Math.min(rows[r] * columns[c], largest)
+    const row = rows[r]
+    if (row * widest <= largest) {
+      const rowRate = rate * row
+      for (let c = 0; c < columns.length; c++, i++) p[i] = p[i] * keep - rowRate * columns[c] * g[i]
+    } else
+      for (let c = 0; c < columns.length; c++, i++)
+        p[i] = p[i] * keep - rate * g[i] * Math.min(row * columns[c], largest)
   }
-}
-
-function rootMeanSquare(x: Float32Array): number {
-  let sum = 0
-  for (let i = 0; i < x.length; i++) sum += x[i] * x[i]
-  return Math.sqrt(sum / x.length)
 }

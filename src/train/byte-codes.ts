@@ -15,20 +15,38 @@ const decades = 7
 /** @param signed whether half of the codes stand for numbers below 0 */
 export function createByteCode(signed: boolean): ByteCode {
   const values = Float32Array.from(dynamicValues(signed)).sort()
-  const middles = Float32Array.from(values, (value, code) => (code < 255 ? (value + values[code + 1]) / 2 : Infinity))
-  const lowest = Uint8Array.from({ length: 1 << 16 }, (_, high) => search(middles, lowestWith(high)))
+  const places = findPlaces(values)
   return {
     values,
     zero: values.indexOf(0),
-    // Numbers whose first 16 bits are equal lie closer together than two middles do: one comparison decides.
+    // One is added where a border lies below the number: the sign of a difference, as a branch would be guessed wrongly
+    // every other time.
     encode(numbers, codes) {
-      const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length)
-      for (let i = 0; i < numbers.length; i++) {
-        const low = lowest[bits[i] >>> 16]
-        codes[i] = numbers[i] > middles[low] ? low + 1 : low
+      const bits = new Int32Array(numbers.buffer, numbers.byteOffset, numbers.length)
+      for (let i = 0; i < bits.length; i++) {
+        const place = places[bits[i] >>> 16]
+        codes[i] = (place >>> 16) + (((place & 0xffff) - risingPart(bits[i])) >>> 31)
       }
     },
   }
+}
+
+/**
+ * For all numbers with the same first 16 bits: above, the code of the least of them; below, the rising part of the number
+ * where the next code begins, or 65535. They lie closer together than two middles do, so that one border is enough.
+ */
+function findPlaces(values: Float32Array): Int32Array {
+  const middles = Float32Array.from(values, (value, code) => (code < 255 ? (value + values[code + 1]) / 2 : Infinity))
+  const bits = new Int32Array(middles.buffer)
+  return Int32Array.from({ length: 1 << 16 }, (_, high) => {
+    const code = search(middles, lowestWith(high))
+    return (code << 16) | (bits[code] >>> 16 === high ? risingPart(bits[code]) : 65535)
+  })
+}
+
+/** The last 16 bits of a float32, so turned that they rise with the number on both sides of 0. */
+function risingPart(bits: number): number {
+  return (bits & 0xffff) ^ ((bits >> 31) & 0xffff)
 }
 
 /** The least number whose first 16 bits are these, from -1 up. */

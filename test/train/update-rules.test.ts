@@ -85,6 +85,23 @@ describe('three steps', () => {
     },
   )
 
+  it('Adafactor leaves rows without a gradient where they are', async () => {
+    const runtime = await createRuntime()
+    const [whole, alone] = [makeParameter([3, 4]), makeParameter([1, 4])]
+    const before = whole.data.slice()
+    const optimizer = await createOptimizer({ kind: 'adafactor' }, [whole], runtime)
+    for (let t = 1; t <= 2; t++) {
+      setGradient(alone, t)
+      whole.gradient.set(alone.gradient, 4)
+      await optimizer.step(0.01)
+    }
+    expect(whole.data.subarray(0, 4)).toEqual(before.subarray(0, 4))
+    expect(whole.data.subarray(8)).toEqual(before.subarray(8))
+    expect(whole.data.subarray(4, 8)).not.toEqual(before.subarray(4, 8))
+    expect(whole.data.every(Number.isFinite)).toBe(true)
+    await optimizer.close()
+  })
+
   it('Muon leaves embeddings, heads and norms to AdamW', async () => {
     const make = () => [makeParameter([4, 6], 'model.embed_tokens.weight'), makeParameter([6], 'model.layers.0.norm.weight', false)] // prettier-ignore
     const [mine, theirs] = [make(), make()]
