@@ -172,8 +172,18 @@ const onnxruntime: OnnxTable = {
     }),
 }
 
-/** WebGPU of ONNX Runtime 1.30 leaves the second output of SimplifiedLayerNormalization unset, and gradients need it. */
-const webgpu: OnnxTable = { ...onnxruntime, RmsNorm: standard.RmsNorm }
+/**
+ * WebGPU of ONNX Runtime 1.30 leaves the second output of SimplifiedLayerNormalization unset, and gradients need it;
+ * FusedMatMul is not there and would run on the processor.
+ */
+const webgpu: OnnxTable = {
+  ...onnxruntime,
+  RmsNorm: standard.RmsNorm,
+  MatMul: (context, written) => {
+    const matrices = written.node.inputs.every(({ shape }) => shape.length === 2)
+    ;(matrices ? onnxruntime : standard).MatMul(context, written)
+  },
+}
 
 /** The rules of each dialect. */
 export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard, onnxruntime, webgpu }
