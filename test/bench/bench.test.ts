@@ -29,7 +29,13 @@ function runsOf(name: string, kind: 'ours' | 'peer', runs: readonly Record<strin
 
 describe('npm run bench', () => {
   const out = mkdtempSync(join(tmpdir(), 'dvoynik-bench-test-'))
-  const env = { ...process.env, DVOYNIK_PYTHON: join(out, 'no-python'), DVOYNIK_BENCH_PEERS: '' }
+  const env = {
+    ...process.env,
+    DVOYNIK_PYTHON: join(out, 'no-python'),
+    DVOYNIK_BENCH_PEERS: '',
+    DVOYNIK_OPENVINO_LIBS: '',
+    DVOYNIK_DATA: out,
+  }
   const bench = (...args: string[]): string =>
     execFileSync(process.execPath, [join(packageRoot, 'dist', 'bench', 'run.js'), ...args], {
       env,
@@ -38,7 +44,7 @@ describe('npm run bench', () => {
     })
 
   it('runs ours in processes of their own and leaves absent rivals out by name', () => {
-    bench('lora-step', 'rewriting', '--quick', '--rounds', '2', '--out', out)
+    bench('lora-step', '--quick', '--rounds', '2', '--out', out)
     const result = JSON.parse(readFileSync(join(out, 'lora-step.json'), 'utf8')) as Result
     expect(result).toMatchObject({ benchmark: 'lora-step', size: 'quick', rounds: 2 })
     const [ours] = result.sides.filter(({ name }) => name === 'ONNX Runtime f32')
@@ -46,6 +52,8 @@ describe('npm run bench', () => {
     for (const figure of ['stepSeconds', 'updateSeconds', 'tokensPerSecond', 'peakBytes', 'ownBytes', 'lossNats'])
       expect(ours.median[figure], figure).toBeGreaterThan(0)
     expect(ours.median['lossNats']).toBeCloseTo(Math.log(512), 0)
+    const codes = result.sides.find(({ name }) => name === 'ONNX Runtime f32, 8-bit base')!
+    expect(codes.median['lossNats']).toBeCloseTo(Math.log(512), 0)
     expect(result.sides.filter(({ kind }) => kind === 'peer').map(({ name, skipped }) => [name, skipped])).toEqual([
       ['PEFT fp32', 'not installed: torch, transformers, peft'],
       ['PEFT autocast bf16', 'not installed: torch, transformers, peft'],
@@ -60,6 +68,12 @@ describe('npm run bench', () => {
 
   it('lists every case', () => {
     expect(bench('--list').trim().split('\n')).toHaveLength(benchmarks.length)
+  })
+
+  it('refuses rounds that are no number', () => {
+    expect(() => bench('rewriting', '--quick', '--out', out, '--rounds', 'two')).toThrow(
+      /expected a positive whole number, received "two"/u,
+    )
   })
 
   it('refuses a case that does not exist', () => {
