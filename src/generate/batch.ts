@@ -29,7 +29,7 @@ export async function generateBatch(
   for (const prompt of prompts) checkPrompt(prompt, 0, decoder.capacity)
   const { maxTokens = defaultMaxTokens, signal } = options
   const texts = prompts.map((_, number) => ({ number, ids: [] as number[], finished: 'aborted' as FinishReason }))
-  if (maxTokens === 0) return texts.map(text => ({ ...text, finished: 'max-tokens' as const }))
+  if (maxTokens === 0) return texts.map(({ ids }) => ({ ids, finished: 'max-tokens' }))
   const waiting = [...texts]
   const free = Array.from({ length: decoder.rows }, (_, row) => row)
   let running: Running[] = []

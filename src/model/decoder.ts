@@ -6,6 +6,7 @@ import { startPlaces } from './decoder-start.js'
 import { isQuantised } from './frozen-tensor.js'
 import { createFusedCache } from './fused-cache.js'
 import { createPlainCache } from './plain-cache.js'
+import { quantiseModel } from './quantised-model.js'
 import type { BatchDecoder, Decoder } from './step.js'
 import type { Model } from './weights.js'
 
@@ -14,6 +15,8 @@ export interface DecoderOptions {
   readonly adapter?: Adapter
   /** Most tokens of a sequence; default: the model's own context. */
   readonly capacity?: number
+  /** `int8` multiplies with codes of 8 bits: two to three times as fast, and nearly the same text. Default `float32`. */
+  readonly weights?: 'float32' | 'int8'
   readonly runtime: Runtime
   readonly threads?: number
 }
@@ -44,7 +47,7 @@ export async function createBatchDecoder(
   model: Model,
   options: DecoderOptions & { /** Default 1. */ readonly rows?: number },
 ): Promise<BatchDecoder> {
-  const { adapter, runtime, threads, rows = 1 } = options
+  const { adapter, runtime, threads, rows = 1, weights = 'float32' } = options
   const apart = adapter && (isQuantised(model) || !canMerge(adapter)) ? adapter : undefined
   const merged = adapter && !apart ? mergeAdapter(model, adapter) : model
   const { config } = merged
@@ -52,7 +55,8 @@ export async function createBatchDecoder(
   const capacity = options.capacity ?? config.maxPositions - start.length
   const places = capacity + start.length
   if (config.positions.kind === 'learned' && places > config.maxPositions) throw tooLong(places, config.maxPositions)
-  const cacheOptions = { model: merged, adapter: apart, start, rows, places, runtime, threads }
+  const coded = weights === 'int8' && !isQuantised(merged) ? quantiseModel(merged, { bits: 8 }) : merged
+  const cacheOptions = { model: coded, adapter: apart, start, rows, places, runtime, threads }
   const cache = (await createFusedCache(cacheOptions)) ?? (await createPlainCache(cacheOptions))
   const lengths = new Array<number>(rows).fill(0)
   const checkRoom = (row: number, count: number): void => {

@@ -43,11 +43,9 @@ export async function openConversation(
   const { model, adapter } = base ? await loadStart(project) : await loadTrained(project, run)
   if (!base && (await isOlderThanDataset(project, run))) onWarning?.(trainedBefore)
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
-  const decoder = await createDecoder(model, {
-    adapter,
-    runtime: await createRuntime({ threads: train.engine.threads }),
-  })
-  const { maxTokens, seed: plannedSeed, ...sampling } = chat
+  const { maxTokens, seed: plannedSeed, weights, ...sampling } = chat
+  const runtime = await createRuntime({ threads: train.engine.threads })
+  const decoder = await createDecoder(model, { adapter, weights, runtime })
   const conversation = new Conversation(decoder, tokenizer, { sampling, maxTokens, seed: seed ?? plannedSeed })
   return { conversation, name: focus ?? name, close: () => decoder.close() }
 }
