@@ -18,7 +18,7 @@ export interface QuantisedMatrix<T extends FrozenTensor = FrozenTensor> {
 }
 
 /** Sizes of codes and scales of a matrix, and of its transpose where that is kept too. */
-export function quantisedTypes(outputs: number, inputs: number, bits: Bits, block = quantisedBlock) {
+export function quantisedTypes(outputs: number, inputs: number, bits: Bits, block = quantisedBlock[bits]) {
   const tables = (rows: number, columns: number): { readonly codes: TensorType; readonly scales: TensorType } => {
     const blocks = Math.ceil(columns / block)
     return {
@@ -29,13 +29,17 @@ export function quantisedTypes(outputs: number, inputs: number, bits: Bits, bloc
   return { ...tables(outputs, inputs), mirror: bits === 8 ? tables(inputs, outputs) : undefined }
 }
 
-/** Neighbours that share a scale: a power of two. */
-export const quantisedBlock = 32
+/**
+ * Neighbours that share a scale: a power of two. Eight bits, pocket-ru, T = 256: blocks of 32, 128 and 256 move weights by
+ * 0.9, 1.1 and about 1.3 %, and rounding activations turns the gradient to a cosine of 0.9996, 0.998 and 0.998. LoRA over
+ * GPT-2 124M takes 2.9, 2.5 and 2.2 s of processor time a step.
+ */
+export const quantisedBlock: { readonly [B in Bits]: number } = { 8: 128, 4: 32 }
 
 /**
  * Eight bits share a scale in squares of `block` by `block`, so that one set of codes serves W and Wᵀ and the gradient is
  * that of the very weights which the forward pass used. Four bits have a scale for every `block` inputs of one output:
- * squares would lose half as much again (pocket-ru, relative error 0.138 against 0.087), and Wᵀ in codes of its own would
+ * squares would lose half as much again (pocket-ru, squares of 32: relative error 0.138 against 0.087), and Wᵀ in codes of its own would
  * be another matrix (0.08 away), so they have none.
  * @param rows [outputs, inputs]
  */
@@ -44,7 +48,7 @@ export function quantiseMatrix(
   outputs: number,
   inputs: number,
   bits: Bits,
-  block = quantisedBlock,
+  block = quantisedBlock[bits],
 ): QuantisedMatrix<HostTensor> {
   return bits === 8 ? quantiseSquares(rows, outputs, inputs, block) : quantiseRuns(rows, outputs, inputs, block)
 }

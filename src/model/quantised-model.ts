@@ -14,6 +14,8 @@ export interface QuantiseOptions {
   readonly bits: Bits
   /** The head too; embeddings stay as they are. Default: with 8 bits. */
   readonly head?: boolean
+  /** Neighbours that share a scale, in both directions with 8 bits: 16 to 256, a power of two. Larger is faster and coarser. Default 128 with 8 bits, 32 with 4. */
+  readonly block?: number
   /** What products round their left side to, block by block: `int8` (default) is faster, `float32` leaves it alone. */
   readonly activations?: QuantisedWeight['activations']
 }
@@ -24,7 +26,7 @@ export function quantiseModel(model: Model, options: QuantiseOptions): Model {
   for (const { name, inOut, tied } of quantisedWeights(model.config, options)) {
     const tensor = weights.get(name)!
     const { outputs, inputs } = sizes(tensor.shape, inOut)
-    const matrix = quantiseMatrix(toRows(tensor, inOut), outputs, inputs, options.bits)
+    const matrix = quantiseMatrix(toRows(tensor, inOut), outputs, inputs, options.bits, options.block)
     const quantised = { ...matrix, activations: options.activations ?? 'int8' }
     weights.set(name, tied ? { ...tensor, quantised } : quantisedWeight(tensor.shape, quantised, inOut))
   }
@@ -67,6 +69,7 @@ export async function openFrozenModel(folder: string, options: OpenOptions): Pro
 }
 
 function planTensors({ config, stored }: StoredModel, { bits, ...options }: OpenOptions): TensorPlan[] {
+  const { block = bits === 32 ? 0 : quantisedBlock[bits] } = options
   const list = bits === 32 ? [] : quantisedWeights(config, { ...options, bits })
   const chosen = new Map(list.map(weight => [weight.name, weight]))
   return [...stored].map(([name, tensor]): TensorPlan => {
@@ -74,7 +77,7 @@ function planTensors({ config, stored }: StoredModel, { bits, ...options }: Open
     const isWhole = tensor.dtype === 'F32' && tensor.begin % elementBytes.float32 === 0
     const numbers = !tied ? 'codes' : isWhole ? 'own' : 'cache'
     if (bits === 32 || !chosen.has(name)) return { name, tensor, inOut, numbers }
-    return { name, tensor, inOut, numbers, matrix: { ...sizes(tensor.shape, inOut), bits, block: quantisedBlock } }
+    return { name, tensor, inOut, numbers, matrix: { ...sizes(tensor.shape, inOut), bits, block } }
   })
 }
 

@@ -1,6 +1,8 @@
 // What of the model a plan trains: the settings of every method, and the method of the engine that they stand for.
 import { z } from 'zod'
+import { AppError } from '../base/errors.js'
 import type { Method } from '../model/method.js'
+import type { Bits } from '../model/quantise.js'
 
 const targets = z.union([z.literal('all-linear'), z.array(z.string()).min(1)])
 const count = z.int().min(1)
@@ -47,6 +49,26 @@ type MethodSettings = z.output<typeof methodSettings>
 
 /** LoRA with the defaults of the product. */
 export const defaultMethod: MethodSettings = lora.parse({ kind: 'lora' })
+
+/**
+ * Full training needs the weights themselves.
+ * @throws AppError `bad-setting`
+ */
+export function checkBaseBits(method: MethodSettings, baseBits: 32 | Bits): void {
+  if (baseBits === 32 || method.kind !== 'full') return
+  throw new AppError('bad-setting', {
+    where: 'train.baseBits',
+    kind: 'usage',
+    what: {
+      en: `${baseBits} with the method "full": weights in codes cannot be trained`,
+      ru: `${baseBits} при методе «full»: веса в кодах обучать нельзя`,
+    },
+    fix: {
+      en: 'Set train.baseBits to 32, or choose an adapter method such as lora',
+      ru: 'Задайте train.baseBits: 32 или выберите метод с адаптером, например lora',
+    },
+  })
+}
 
 /** @param newTokenRows ids of the added tokens: they mean nothing before training */
 export function trainingMethod(settings: MethodSettings, newTokenRows: readonly number[]): Method {

@@ -9,6 +9,8 @@ import type { Example } from '../dataset/example.js'
 import { readExamples } from '../dataset/store.js'
 import { loadAdapter, saveAdapter } from '../model/adapter-files.js'
 import type { Adapter } from '../model/adapter.js'
+import { openFrozenModel } from '../model/quantised-model.js'
+import { predictMemory } from '../model/memory.js'
 import { createTrainingStep, type ModelStep } from '../model/train-step.js'
 import { loadModel, saveModel, type Model } from '../model/weights.js'
 import { loadTokenizer } from '../tokenizer/files.js'
@@ -17,7 +19,8 @@ import { createBatches, type BatchSource } from '../train/batches.js'
 import { trainModel, type TrainResult } from '../train/loop.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
-import { trainingMethod } from './method-settings.js'
+import { checkBaseBits, trainingMethod } from './method-settings.js'
+import { availableBytes, checkMemory, memoryNotice, stateBytes } from './memory-check.js'
 import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
@@ -51,6 +54,7 @@ const examplesPath = join(paths.dataset, 'examples.jsonl')
 export async function trainProject(project: Project, options: TrainProjectOptions = {}): Promise<Trained> {
   const run = options.run ?? defaultRun
   checkRunName(run)
+  checkBaseBits(project.plan.train.method, project.plan.train.baseBits)
   const folder = join(project.folder, paths.runs, run)
   const outcomes = [
     ...(await buildDataset(project, options)),
@@ -145,7 +149,7 @@ async function train(project: Project, folder: string, options: TrainProjectOpti
 
 async function openWorkshop(project: Project, folder: string, options: TrainProjectOptions): Promise<Workshop> {
   const { train: settings, tokenizer: tokens } = project.plan
-  const model = await loadModel(join(project.folder, paths.start))
+  const model = await loadBase(project)
   const tokenizer = await loadTokenizer(join(project.folder, paths.tokenizer))
   const examples = await readExamples(join(project.folder, paths.dataset))
   const { batch, length, seed, checkpointing, labelSmoothing, zLoss, lossRows } = settings
@@ -161,12 +165,26 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const heldOut = held.length > 0 ? createBatches(held, tokenizer, { ...shape, vocabulary, shuffle: false }) : undefined
   const { runtime } = engine
   const newRows = tokens.add.flatMap(token => tokenizer.id(token) ?? [])
-  const step = await createTrainingStep(model, trainingMethod(settings.method, newRows), {
-    ...shape,
-    runtime,
-    ...{ checkpointing, labelSmoothing, zLoss, lossRows },
-  })
+  const method = trainingMethod(settings.method, newRows)
+  const shaped = { ...shape, checkpointing, labelSmoothing, zLoss, lossRows }
+  const need = predictMemory(model, method, { ...shaped, stateBytes: stateBytes[settings.optimizer.kind] })
+  const available = availableBytes()
+  checkMemory(need, available, process.memoryUsage().rss, settings)
+  options.onNotice?.(memoryNotice(need, available))
+  const step = await createTrainingStep(model, method, { ...shaped, runtime })
   return { model, tokenizer, engine, step, source, heldOut }
+}
+
+/** The base that is trained or adapted: in memory, or its codes in a file beside it. */
+async function loadBase({
+  folder,
+  plan: {
+    train: { baseBits, baseActivations },
+  },
+}: Project): Promise<Model> {
+  const start = join(folder, paths.start)
+  if (baseBits === 32) return loadModel(start)
+  return openFrozenModel(start, { bits: baseBits, activations: baseActivations, cache: `${start}-codes` })
 }
 
 function inSplit(examples: readonly Example[], split: Example['split']): Example[] {
@@ -185,6 +203,7 @@ async function runLoop(
     method: canonicalJson(settings.method),
     start: sha256(await fingerprintModel(join(project.folder, paths.start))),
     runtime: engine.identity,
+    ...(settings.baseBits === 32 ? {} : { base: `${settings.baseBits} bits, ${settings.baseActivations}` }),
   }
   const hooks = { onWarning }
   try {

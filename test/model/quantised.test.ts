@@ -45,7 +45,7 @@ test.each([
 ] as const)('%s bits move normal numbers by less than half a step, %s of their size on average', (bits, bound) => {
   const [outputs, inputs] = [70, 100]
   const rows = normals(outputs * inputs)
-  const matrix = quantiseMatrix(rows, outputs, inputs, bits)
+  const matrix = quantiseMatrix(rows, outputs, inputs, bits, 32)
   const found = dequantiseMatrix(matrix)
   const scales = matrix.scales.data as Float32Array
   found.forEach((x, at) => {
@@ -59,7 +59,7 @@ test.each([
 })
 
 it('eight bits stand for the same numbers in both directions', () => {
-  const matrix = quantiseMatrix(normals(70 * 100), 70, 100, 8)
+  const matrix = quantiseMatrix(normals(70 * 100), 70, 100, 8, 32)
   const back = dequantiseMatrix({ ...matrix, inputs: 70, outputs: 100, ...matrix.mirror!, mirror: undefined })
   dequantiseMatrix(matrix).forEach((x, at) => expect(back[(at % 100) * 70 + Math.floor(at / 100)]).toBe(x))
 })
