@@ -1,7 +1,7 @@
 // The process that trains: one order comes, events go back; it ends with the program that started it, whatever ends that.
 import { realpathSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { Worker } from 'node:worker_threads'
+import { endWithParent } from '../runtime/parent-watch.js'
 import { trainProject } from './train.js'
 import { packError, type TrainingOrder, type TrainingReply } from './training-messages.js'
 
@@ -31,22 +31,6 @@ async function train(order: Extract<TrainingOrder, { kind: 'start' }>, signal: A
   }
 }
 
-/**
- * While native code runs, no event arrives here; a thread of its own looks whether the parent still lives. Checkpoints
- * are whole or not there, so ending at any moment loses no more than a kill would.
- */
-const watch = `
-const parent = process.ppid
-setInterval(() => {
-  try {
-    process.kill(parent, 0)
-    if (process.ppid === parent) return
-  } catch (error) {
-    if (error.code === 'EPERM') return
-  }
-  process.kill(process.pid, 'SIGKILL')
-}, 300)`
-
 function listen(): void {
   const stop = new AbortController()
   const onStop = (): void => stop.abort()
@@ -54,7 +38,7 @@ function listen(): void {
   process.on('SIGINT', onStop).on('SIGTERM', onStop)
   const onDisconnect = (): void => process.exit(1)
   process.on('disconnect', onDisconnect)
-  new Worker(watch, { eval: true }).unref()
+  endWithParent() // checkpoints are whole or not there, so this loses no more than a kill would
   process.on('message', (order: TrainingOrder) => {
     if (order.kind === 'stop') onStop()
     else void train(order, stop.signal).finally(() => process.off('disconnect', onDisconnect).disconnect())

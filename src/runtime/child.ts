@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import type { HostTensor } from '../graph/tensor.js'
 import { allocate } from './buffers.js'
 import { bytesOf, failureMark, fillBuffers, type ChildRequest } from './child-protocol.js'
+import { endWithParent } from './parent-watch.js'
 import { startRuntime } from './registry.js'
 
 /** A request with its data, as `writeRequest` of the parent sends it. */
@@ -50,6 +51,8 @@ async function answer(): Promise<void> {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
+  process.on('SIGINT', () => undefined) // Ctrl-C reaches every process of the terminal; the parent decides
+  endWithParent()
   await answer().catch((thrown: unknown) => {
     process.stderr.write(failureMark + (thrown instanceof Error ? thrown.message : String(thrown)))
     process.exitCode = 1
