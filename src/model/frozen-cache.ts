@@ -44,7 +44,7 @@ export async function ensureFrozenCache(plan: readonly TensorPlan[], folder: str
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const sections = wanted.flatMap(sectionsOf)
   const { header, bytes } = describeSections(sections)
-  const stale = (await readdir(folder)).filter(name => name.endsWith('.safetensors'))
+  const stale = (await readdir(folder)).filter(name => /\.(?:safetensors|tmp)$/u.test(name))
   for (const name of stale) await rm(join(folder, name), { force: true })
   await checkFreeSpace(folder, header.length + bytes)
   await writeFileAtomic(path, cacheBytes(header, wanted))
