@@ -174,11 +174,12 @@ const onnxruntime: OnnxTable = {
 
 /**
  * WebGPU of ONNX Runtime 1.30 leaves the second output of SimplifiedLayerNormalization unset, and gradients need it;
- * FusedMatMul is not there and would run on the processor.
+ * GroupQueryAttention is wrong by 3 % in one case of the tests; FusedMatMul is not there and would run on the processor.
  */
 const webgpu: OnnxTable = {
   ...onnxruntime,
   RmsNorm: standard.RmsNorm,
+  CachedAttention: standard.CachedAttention,
   MatMul: (context, written) => {
     const matrices = written.node.inputs.every(({ shape }) => shape.length === 2)
     ;(matrices ? onnxruntime : standard).MatMul(context, written)
