@@ -11,7 +11,7 @@ export interface InPlace {
 }
 
 /** Operations whose element i is made from elements i of their inputs alone. */
-const pointwise: ReadonlySet<OpName> = new Set<OpName>([
+export const pointwise: ReadonlySet<OpName> = new Set<OpName>([
   ...(['Add', 'Sub', 'Mul', 'Div', 'Maximum', 'Minimum', 'Where', 'Equal', 'Less', 'LessOrEqual', 'Greater'] as const),
   ...(['And', 'Not', 'Neg', 'Abs', 'Sign', 'Round', 'Exp', 'Log', 'Sqrt', 'Sin', 'Cos', 'Tanh', 'Sigmoid'] as const),
   ...(['Erf', 'Relu', 'Silu', 'Gelu', 'Cast'] as const),
@@ -21,7 +21,7 @@ const pointwise: ReadonlySet<OpName> = new Set<OpName>([
 const updating: ReadonlySet<OpName> = new Set<OpName>(['CachedAttention'])
 
 /** Operations that a runtime may turn into another name for the same memory. */
-const views: ReadonlySet<OpName> = new Set<OpName>(['Reshape', 'StopGradient'])
+export const views: ReadonlySet<OpName> = new Set<OpName>(['Reshape', 'StopGradient'])
 
 /**
  * Checks that each shared array is safe. It is when all readers of the input are pointwise and come before the

@@ -31,7 +31,7 @@ export interface QuantizedProduct {
   readonly activations: 'int8' | 'float32'
 }
 
-export interface CachedAttentionAttributes {
+interface CachedAttentionAttributes {
   readonly heads: number
   readonly keyHeads: number
   /** Factor of the scores. */
@@ -291,8 +291,7 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
     checkRank('CrossEntropy', logits, 2)
     checkDType('CrossEntropy', labels, 'int64')
     checkShape('CrossEntropy', 'labels', labels, logits.shape.slice(0, 1))
-    const row = { dtype: logits.dtype, shape: labels.shape }
-    return [row, logits, row]
+    return [{ ...logits, shape: labels.shape }, logits, { ...logits, shape: labels.shape }]
   },
 }
 
@@ -438,11 +437,8 @@ function concatType(inputs: readonly TensorType[], axis: number): TensorType {
     checkDType('Concat', input, first.dtype)
     checkShape('Concat', 'input', resize(input, axis, first.shape[axis]), first.shape)
   }
-  return resize(
-    first,
-    axis,
-    inputs.reduce((sum, { shape }) => sum + shape[axis], 0),
-  )
+  const size = inputs.reduce((sum, { shape }) => sum + shape[axis], 0)
+  return resize(first, axis, size)
 }
 
 function resize({ dtype, shape }: TensorType, axis: number, size: number): TensorType {

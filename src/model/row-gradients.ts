@@ -1,5 +1,5 @@
 // Gradients of tables that are read by rows: the graph gives the rows alone, and the host adds them to the table.
-import { expand, knownNumber, reshape } from '../graph/build.js'
+import { knownNumber, reshape } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { elementCount } from '../graph/tensor.js'
@@ -43,20 +43,36 @@ export interface RowGradient {
   apply(): void
 }
 
-/** @param gradient of the table, [R, C]; only this object writes it where there is no base */
-export function createRowGradient(name: string, { base, added }: TableGradient, gradient: Float32Array): RowGradient {
+/** Rows that several tables share (tokens and positions) are one output: a copy would make runtimes hurry to its source. */
+export type SharedRows = Map<Node, { readonly name: string; readonly tensor: HostTensor }>
+
+/**
+ * @param gradient of the table, [R, C]; only this object writes it where there is no base
+ * @param shared outputs of all tables of one program
+ */
+export function createRowGradient(
+  name: string,
+  { base, added }: TableGradient,
+  gradient: Float32Array,
+  shared: SharedRows,
+): RowGradient {
   const outputs: Record<string, Node> = {}
   const results: Record<string, HostTensor> = {}
+  const share = (node: Node, fresh: string, tensor: () => HostTensor): HostTensor => {
+    const known = shared.get(node) ?? { name: fresh, tensor: tensor() }
+    shared.set(node, known)
+    Object.assign(outputs, { [known.name]: node })
+    Object.assign(results, { [known.name]: known.tensor })
+    return known.tensor
+  }
   const values = added.map(({ rows, ids }, i): RowValues => {
-    const [rowsName, idsName] = [`rows:${name}:${i}`, `ids:${name}:${i}`]
-    // a row that is one number everywhere is written out, since outputs have no other form
-    Object.assign(outputs, { [rowsName]: expand(rows, rows.shape), [idsName]: ids })
-    const value: RowValues = {
-      rows: { dtype: 'float32', shape: rows.shape, data: new Float32Array(elementCount(rows.shape)) },
-      ids: { dtype: 'int64', shape: ids.shape, data: new BigInt64Array(elementCount(ids.shape)) },
+    const [{ shape }, count] = [rows, elementCount(ids.shape)]
+    const ofRows = (): HostTensor => ({ dtype: 'float32', shape, data: new Float32Array(elementCount(shape)) })
+    const ofIds = (): HostTensor => ({ dtype: 'int64', shape: ids.shape, data: new BigInt64Array(count) })
+    return {
+      rows: share(rows, `rows:${name}:${i}`, ofRows) as RowValues['rows'],
+      ids: share(ids, `ids:${name}:${i}`, ofIds) as RowValues['ids'],
     }
-    Object.assign(results, { [rowsName]: value.rows, [idsName]: value.ids })
-    return value
   })
   let touched: number[] = []
   return {

@@ -9,7 +9,7 @@ import { checkLossSettings } from './loss.js'
 import { checkTrainable } from './frozen-tensor.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts } from './parts.js'
-import { createRowGradient } from './row-gradients.js'
+import { createRowGradient, type SharedRows } from './row-gradients.js'
 import { batchKeys, evaluationGraph, forwardGraph, stepGraph, type StepSettings } from './step-graph.js'
 import type { Batch, Parameter, StepResult, TrainingStep } from './step.js'
 import type { Model } from './weights.js'
@@ -57,20 +57,22 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   const loss = new Float32Array(1)
   const outputs: Record<string, Node> = { loss: graph.lossSum }
   const results: Record<string, HostTensor> = { loss: floats([], loss) }
+  const shared: SharedRows = new Map()
   const rows = parameters.map(({ name, shape, gradient }, i) => {
     const { base } = graph.gradients[i]
     if (base !== undefined) Object.assign(outputs, { [gradientName(name)]: base })
     if (base !== undefined) results[gradientName(name)] = floats(shape, gradient)
-    const added = createRowGradient(name, graph.gradients[i], gradient)
+    const added = createRowGradient(name, graph.gradients[i], gradient, shared)
     Object.assign(outputs, added.outputs)
     Object.assign(results, added.results)
     return added
   })
-  const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen })
+  const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen, memory: 'small' })
   const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
-  const evaluation = (): Node => evaluationGraph(model, dropout ? bindParts(model, adapter, undefined, runtime.storesFrozen) : parts, options)
+  const evaluation = (): Node =>
+    evaluationGraph(model, dropout ? bindParts(model, adapter, undefined, runtime.storesFrozen) : parts, options)
   return {
     adapter,
     parameters,
