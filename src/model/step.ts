@@ -70,7 +70,7 @@ export interface BatchDecoder {
   close(): Promise<void>
 }
 
-export interface RowToken {
+interface RowToken {
   readonly row: number
   readonly id: number
 }

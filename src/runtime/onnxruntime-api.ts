@@ -8,7 +8,7 @@ import type { HostTensor } from '../graph/tensor.js'
 /** A pointer of the C API. */
 export type OrtHandle = bigint
 
-export interface OrtSettings {
+interface OrtSettings {
   readonly threads: number
   /** Whether freed memory is kept for the next run. */
   readonly arena: boolean
