@@ -65,6 +65,7 @@ async function measure(chosen: readonly Benchmark[], size: Size, folders: Folder
   sayEstimate(chosen, roundsOf, await readResults(folders.results))
   const installed = await findInstalled()
   const folder = await mkdtemp(join(tmpdir(), 'dvoynik-bench-'))
+  process.env.DVOYNIK_CACHE = join(folder, 'cache') // what engines keep does not mix with the user's
   try {
     const workshop = createWorkshop(folder, installed, size)
     for (const [i, one] of chosen.entries()) {

@@ -1,4 +1,7 @@
 // From a fresh process to the first answer: the runtime loaded, programs compiled, one step or one token made.
+import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createDecoder } from '../src/model/decoder.js'
 import type { ConfigJson } from '../src/model/model-config.js'
 import type { Method } from '../src/model/method.js'
@@ -16,9 +19,26 @@ export interface StartWork {
   readonly config: ConfigJson
   readonly method: Method
   readonly length: number
+  /** Whether nothing that an engine kept from earlier starts is there. */
+  readonly fresh: boolean
 }
 
-export async function runStart({ runtime: name, precision, config, method, length }: StartWork): Promise<Outcome> {
+/** What engines keep goes into a folder of its own inside the bench's cache. */
+function useCache(name: string, fresh: boolean): void {
+  const folder = join(process.env.DVOYNIK_CACHE ?? tmpdir(), name)
+  if (fresh) rmSync(folder, { recursive: true, force: true })
+  process.env.DVOYNIK_CACHE = folder
+}
+
+export async function runStart({
+  runtime: name,
+  precision,
+  config,
+  method,
+  length,
+  fresh,
+}: StartWork): Promise<Outcome> {
+  useCache(`start-${name}-${precision}`, fresh)
   const model = randomModel(config)
   const opened = performance.now()
   const runtime = await createRuntime({ name, precision })
