@@ -83,7 +83,7 @@ const train = z.strictObject({
   engine: z
     .strictObject({
       name: z.enum(['auto', 'onnxruntime-cpu', 'openvino', 'onnxruntime-webgpu']).default('auto'),
-      precision: z.enum(['f32', 'bf16']).default('f32'),
+      precision: z.enum(['auto', 'f32', 'bf16']).default('auto'),
       /** Worker threads, in training and in chat; by default all cores. Fewer leave room for other work on the machine. */
       threads: z.int().min(1).max(1024).optional(),
     })

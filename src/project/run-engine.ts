@@ -35,7 +35,7 @@ export interface RunEngine extends ChosenEngine {
 /** What a plan says of its engine. */
 interface AskedEngine {
   readonly name: string
-  readonly precision: Precision
+  readonly precision: Precision | 'auto'
   /** May change from sitting to sitting. */
   readonly threads?: number
 }
@@ -49,7 +49,9 @@ interface AskedEngine {
 export async function openRunEngine(folder: string, asked: AskedEngine, options: RunEngineOptions): Promise<RunEngine> {
   const { threads } = asked
   const begun = (await readRecord(folder)) ?? (await recordOfCheckpoint(folder))
-  const goesOn = begun && (asked.name === 'auto' || (asked.name === begun.name && asked.precision === begun.precision))
+  const goesOn =
+    begun &&
+    (asked.name === 'auto' || (asked.name === begun.name && ['auto', begun.precision].includes(asked.precision)))
   if (!goesOn) return open(folder, asked, options)
   if (begun.left) return openReference(begun, leftNotice(begun.name, begun.left.why), { ...options, threads })
   try {
@@ -77,7 +79,7 @@ async function open(
   if (asked.name !== referenceName) onNotice(engine.reason)
   const { name } = engine.runtime
   const label = engineLabel(engine.runtime)
-  record = { name, precision: name === referenceName ? 'f32' : asked.precision, label }
+  record = { name, precision: engine.precision, label }
   if (!(await recordOfCheckpoint(folder))) await writeRecord(folder, record)
   return { ...engine, identity: label }
 }
