@@ -16,7 +16,7 @@ export interface Machine {
   readonly platform: string
   readonly node: string
   /** Matrix extensions that runtimes use. */
-  readonly extensions: readonly string[]
+  readonly extensions: string
 }
 
 export function describeMachine(): Machine {
@@ -26,7 +26,7 @@ export function describeMachine(): Machine {
     memoryGb: Math.round(totalmem() / 2 ** 30),
     platform: `${platform()}-${arch()}`,
     node: process.versions.node,
-    extensions: readExtensions(),
+    extensions: readExtensions().join(', '),
   }
 }
 

@@ -48,7 +48,7 @@ function introduction(results: readonly Result[], size: Size): string[] {
   const { processor, cores, memoryGb, platform, node, extensions } = newest.machine
   return [
     ...lines,
-    `Measured on ${newest.date}: ${processor}, ${cores} cores, ${memoryGb} GB, ${platform}; ${extensions.join(', ')}. Node.js ${node}; ${versions(results)}.`,
+    `Measured on ${newest.date}: ${processor}, ${cores} cores, ${memoryGb} GB, ${platform}; ${extensions}. Node.js ${node}; ${versions(results)}.`,
     '',
     'Each run is a fresh process; the sides take turns, every other round in the opposite order. Figures are medians over the rounds, the',
     'spread from the least to the most in brackets. Peak memory is the most that the process ever held (VmHWM), its libraries included;',

@@ -63,7 +63,7 @@ export function createReader(results: ReadonlyMap<string, Result>, own: string):
 
 export async function writeResult(folder: string, result: Result): Promise<void> {
   await mkdir(folder, { recursive: true })
-  await writeFileAtomic(join(folder, `${result.benchmark}.json`), JSON.stringify(result, rounded, 1) + '\n')
+  await writeFileAtomic(join(folder, `${result.benchmark}.json`), JSON.stringify(result, rounded, 2) + '\n')
 }
 
 /** Five digits are more than any clock here has. */

@@ -16,7 +16,7 @@ import { createReader, skippedSide, summarizeSide, type Result } from '../../ben
 import { lora } from '../../bench/training-sides.js'
 import { packageRoot } from '../../src/base/package.js'
 
-const machine = { processor: 'P', cores: 2, memoryGb: 8, platform: 'linux-x64', node: '20.0.0', extensions: ['avx2'] }
+const machine = { processor: 'P', cores: 2, memoryGb: 8, platform: 'linux-x64', node: '20.0.0', extensions: 'avx2' }
 const side = (name: string, kind: 'ours' | 'peer') => ({ name, kind, needs: [], work: { program: 'rewriting', repeats: 1 } }) as const // prettier-ignore
 
 function resultOf(benchmark: string, sides: Result['sides']): Result {
