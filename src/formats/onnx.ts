@@ -18,7 +18,7 @@ export interface OnnxInitializer extends OnnxValue {
 }
 
 /** Bytes that stay in a file of their own. */
-export interface ExternalBytes {
+interface ExternalBytes {
   /** Path from the folder that the reader of the model is told, with `/`. */
   readonly location: string
   readonly offset: number

@@ -65,7 +65,10 @@ export async function listShards(indexPath: string): Promise<Map<string, StoredT
 function missingShard(indexPath: string, shard: string): AppError {
   return new AppError('missing-shard', {
     where: indexPath,
-    what: { en: `the index names ${shard}, which is not beside it`, ru: `указатель называет ${shard}, а рядом его нет` },
+    what: {
+      en: `the index names ${shard}, which is not beside it`,
+      ru: `указатель называет ${shard}, а рядом его нет`,
+    },
     fix: { en: 'Fetch the model again; a part of it is missing', ru: 'Скачайте модель заново: части не хватает' },
   })
 }

@@ -47,8 +47,12 @@ describe('a file', () => {
   it('that is empty, or has no header, is refused', async () => {
     const path = join(folder, 'empty.safetensors')
     await writeFile(path, '')
-    expect(await failure(readSafetensors(path))).toMatchInlineSnapshot(`"bad-safetensors | empty.safetensors: truncated: 0 bytes. The file is damaged or not safetensors; fetch or write it again. | empty.safetensors: файл обрезан: 0 байт. Файл повреждён или это не safetensors; скачайте или запишите его заново."`)
-    expect(await failure(readSafetensors(await raw('', 0)))).toMatchInlineSnapshot(`"bad-safetensors | raw.safetensors: header is not JSON (Unexpected end of JSON input). The file is damaged or not safetensors; fetch or write it again. | raw.safetensors: заголовок не JSON (Unexpected end of JSON input). Файл повреждён или это не safetensors; скачайте или запишите его заново."`)
+    expect(await failure(readSafetensors(path))).toMatchInlineSnapshot(
+      `"bad-safetensors | empty.safetensors: truncated: 0 bytes. The file is damaged or not safetensors; fetch or write it again. | empty.safetensors: файл обрезан: 0 байт. Файл повреждён или это не safetensors; скачайте или запишите его заново."`,
+    )
+    expect(await failure(readSafetensors(await raw('', 0)))).toMatchInlineSnapshot(
+      `"bad-safetensors | raw.safetensors: header is not JSON (Unexpected end of JSON input). The file is damaged or not safetensors; fetch or write it again. | raw.safetensors: заголовок не JSON (Unexpected end of JSON input). Файл повреждён или это не safetensors; скачайте или запишите его заново."`,
+    )
   })
 
   it('whose sizes multiply to more than there is, or than can be counted, is refused', async () => {
@@ -63,7 +67,9 @@ describe('a file', () => {
 
   it('whose header is no text, or holds metadata that are no texts, is refused', async () => {
     const broken = Buffer.concat([Buffer.from('{"\xff":', 'latin1'), Buffer.from(JSON.stringify(one) + '}')])
-    expect(await failure(readSafetensors(await raw(broken, 4)))).toMatchInlineSnapshot(`"bad-safetensors | raw.safetensors: header is not UTF-8. The file is damaged or not safetensors; fetch or write it again. | raw.safetensors: заголовок не в UTF-8. Файл повреждён или это не safetensors; скачайте или запишите его заново."`)
+    expect(await failure(readSafetensors(await raw(broken, 4)))).toMatchInlineSnapshot(
+      `"bad-safetensors | raw.safetensors: header is not UTF-8. The file is damaged or not safetensors; fetch or write it again. | raw.safetensors: заголовок не в UTF-8. Файл повреждён или это не safetensors; скачайте или запишите его заново."`,
+    )
     for (const metadata of [[], null, 'x', { a: 1 }])
       expect(await failure(readSafetensors(await raw({ __metadata__: metadata, a: one }, 4)))).toContain('__metadata__ is not a map of texts') // prettier-ignore
     expect(await failure(readSafetensors(await raw('\ufeff{}', 0)))).toContain('header is not JSON')
@@ -161,9 +167,13 @@ describe('an index', () => {
     await writeSafetensors(join(folder, 'one.safetensors'), new Map([['x', { shape: [1], data: Float32Array.of(1) }]]))
     await writeSafetensors(join(folder, 'two.safetensors'), new Map([['y', { shape: [1], data: Float32Array.of(2) }]]))
     const gone = await write({ weight_map: { x: 'one.safetensors', y: 'gone.safetensors' } })
-    expect(await failure(listShards(gone))).toMatchInlineSnapshot(`"missing-shard | model.safetensors.index.json: the index names gone.safetensors, which is not beside it. Fetch the model again; a part of it is missing. | model.safetensors.index.json: указатель называет gone.safetensors, а рядом его нет. Скачайте модель заново: части не хватает."`)
+    expect(await failure(listShards(gone))).toMatchInlineSnapshot(
+      `"missing-shard | model.safetensors.index.json: the index names gone.safetensors, which is not beside it. Fetch the model again; a part of it is missing. | model.safetensors.index.json: указатель называет gone.safetensors, а рядом его нет. Скачайте модель заново: части не хватает."`,
+    )
     const swapped = await write({ weight_map: { x: 'two.safetensors', y: 'two.safetensors' } })
-    expect(await failure(listShards(swapped))).toMatchInlineSnapshot(`"missing-tensor | two.safetensors, tensor x: there is no such tensor in the file. Fetch the model again; its files do not belong together. | two.safetensors, tensor x: такого тензора в файле нет. Скачайте модель заново: файлы не подходят друг к другу."`)
+    expect(await failure(listShards(swapped))).toMatchInlineSnapshot(
+      `"missing-tensor | two.safetensors, tensor x: there is no such tensor in the file. Fetch the model again; its files do not belong together. | two.safetensors, tensor x: такого тензора в файле нет. Скачайте модель заново: файлы не подходят друг к другу."`,
+    )
   })
 })
 

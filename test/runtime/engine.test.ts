@@ -22,7 +22,9 @@ it('takes openvino by default where its libraries are, else the reference in f32
 })
 
 it('refuses a precision that an engine does not have', async () => {
-  await expect(openEngine({ name: 'onnxruntime-cpu', precision: 'bf16' }, noWarning)).rejects.toThrowErrorMatchingInlineSnapshot(
+  await expect(
+    openEngine({ name: 'onnxruntime-cpu', precision: 'bf16' }, noWarning),
+  ).rejects.toThrowErrorMatchingInlineSnapshot(
     `[AppError: onnxruntime-cpu: does not compute in "bf16", only in f32. Choose precision f32, or the runtime openvino.]`,
   )
 })

@@ -200,7 +200,9 @@ it('is stopped by Ctrl-C without a verdict', async () => {
   const program = await createCheckedRuntime({ ...options, signal: stop.signal }).compile({ outputs })
   setTimeout(() => stop.abort(), 20)
   const error: unknown = await program.run(feeds, results).catch((thrown: unknown) => thrown)
-  expect((error as AppError).render('en')).toMatchInlineSnapshot(`"stopped while onnxruntime-cpu was being checked; what was trained before is in the last checkpoint. Run the same command again to go on."`)
+  expect((error as AppError).render('en')).toMatchInlineSnapshot(
+    `"stopped while onnxruntime-cpu was being checked; what was trained before is in the last checkpoint. Run the same command again to go on."`,
+  )
   expect(error).toMatchObject({ kind: 'interrupted' })
   expect(warnings).toEqual([])
   expect(await readdir(cache)).toEqual([])

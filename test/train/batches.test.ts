@@ -218,5 +218,7 @@ it('an id that the model does not know is refused, with the example and the toke
   const largest = Math.max(...createTemplateEncoder(tokenizer, templates.book).encode(templates.book.render(tea.turns)).ids) // prettier-ignore
   expect(createBatches([tea], tokenizer, { ...options, vocabulary: largest + 1 }).count).toBeGreaterThan(0)
   const make = () => createBatches([tea], tokenizer, { ...options, vocabulary: largest })
-  expect(make).toThrowErrorMatchingInlineSnapshot(`[AppError: example tea: the tokenizer gives "Ч" the id 66, but the model has 66 tokens. Train with the tokenizer that belongs to the model, or resize its embeddings.]`)
+  expect(make).toThrowErrorMatchingInlineSnapshot(
+    `[AppError: example tea: the tokenizer gives "Ч" the id 66, but the model has 66 tokens. Train with the tokenizer that belongs to the model, or resize its embeddings.]`,
+  )
 })
