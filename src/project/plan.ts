@@ -111,7 +111,7 @@ const train = z.strictObject({
   batch: z.int().min(1).default(4),
   accumulate: z.int().min(1).default(1),
   length: z.int().min(16).default(256),
-  /** Computes the inside of each block again in the backward pass instead of keeping it: less memory, a quarter more time. */
+  /** Computes the inside of each block again in the backward pass instead of keeping it: less memory, a tenth more time. */
   checkpointing: z.boolean().default(false),
   /** Share of each target spread over the whole vocabulary; in the training loss, never in evaluation. */
   labelSmoothing: z.number().min(0).lt(1).default(0),
