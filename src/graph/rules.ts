@@ -182,7 +182,12 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
   CrossEntropy: ({ inputs: [, labels], outputs: [, probabilities] }, dy, [, dp, dSum]) => {
     onlyFirst('CrossEntropy', [dy, dp])
     const asColumn = (rows: Node): Node => g.reshape(rows, [-1, 1])
-    const scaled = g.mul(probabilities, asColumn(dSum === undefined ? dy : g.add(dy, dSum)))
+    // a column of factors comes last, because products take it off again
+    if (dSum === undefined) {
+      const less = g.scatterElementsAdd(probabilities, asColumn(labels), g.expand(g.scalar(-1), [dy.shape[0], 1]), 1)
+      return [g.mul(less, asColumn(dy)), undefined]
+    }
+    const scaled = g.mul(probabilities, asColumn(g.add(dy, dSum)))
     return [g.scatterElementsAdd(scaled, asColumn(labels), asColumn(g.neg(dy)), 1), undefined]
   },
 }
@@ -205,13 +210,15 @@ const geluSlope: { readonly [Kind in OpAttributes['Gelu']['approximate']]: (x: N
   },
 }
 
-/** y = α·a'·b' with a' = a or aᵀ: da' = α·dy·b'ᵀ and db' = α·a'ᵀ·dy, each transposed back where needed. */
-function productGradients(
-  a: Node,
-  b: Node,
-  { transposeA, transposeB, alpha }: OpAttributes['MatMul'],
-  dy: Node,
-): Node[] {
+/**
+ * y = α·a'·b' with a' = a or aᵀ: da' = α·dy·b'ᵀ and db' = α·a'ᵀ·dy, each transposed back where needed.
+ * Logits are many times wider than states, so what their gradient is made of goes to the narrower side (`narrowed`).
+ */
+function productGradients(a: Node, b: Node, attributes: OpAttributes['MatMul'], dy: Node): Node[] {
+  const { transposeA, transposeB, alpha } = attributes
+  const wide = dy.shape.length === 2 && !transposeA && a.shape[1] < dy.shape[1]
+  const other = wide ? narrowed(a, b, attributes, dy) : undefined
+  if (other !== undefined) return other
   const da = transposeA
     ? g.matmul(b, dy, { transposeA: transposeB, transposeB: true, alpha })
     : g.matmul(dy, b, { transposeB: !transposeB, alpha })
@@ -219,6 +226,32 @@ function productGradients(
     ? g.matmul(dy, a, { transposeA: true, transposeB: transposeA, alpha })
     : g.matmul(a, dy, { transposeA: !transposeA, alpha })
   return [sumTo(da, a.shape), sumTo(db, b.shape)]
+}
+
+/**
+ * Where dy = c∘D with a column c: da = c∘(D·b'ᵀ), db' = (c∘a)ᵀ·D. Where dy is D with u added at one place k of each row,
+ * and b' = bᵀ: da = D·b + u∘(rows k of b), db = Dᵀ·a with u∘a added to the rows k.
+ */
+function narrowed(a: Node, b: Node, attributes: OpAttributes['MatMul'], dy: Node): Node[] | undefined {
+  const column = dy.op === 'Mul' ? columnOf(dy) : undefined
+  if (column !== undefined) {
+    const [da] = productGradients(a, b, attributes, column.rest)
+    const [, db] = productGradients(g.mul(a, column.factors), b, attributes, column.rest)
+    return [g.mul(da, column.factors), db]
+  }
+  const [base, places, updates] = dy.inputs
+  if (dy.op !== 'ScatterElementsAdd' || places.shape[1] !== 1 || !attributes.transposeB) return undefined
+  const [da, db] = productGradients(a, b, attributes, base)
+  const rows = g.reshape(places, [places.shape[0]])
+  const factors = g.mul(updates, g.scalar(attributes.alpha))
+  return [g.add(da, g.mul(g.gather(b, rows), factors)), g.scatterAddRows(db, rows, g.mul(a, factors))]
+}
+
+/** The factor [N, 1] of a product element by element, and the other factor, where that has the whole shape [N, M]. */
+function columnOf({ inputs, shape }: Node): { readonly factors: Node; readonly rest: Node } | undefined {
+  const [rest, factors] = inputs[1].shape[1] === 1 ? inputs : [inputs[1], inputs[0]]
+  const fits = factors.shape.join() === `${shape[0]},1` && rest.shape.join() === shape.join()
+  return fits ? { factors, rest } : undefined
 }
 
 /** dy [...before, ...ids, ...after]: the axes of ids go first, rows are added up, the axis goes back. */

@@ -21,6 +21,7 @@ import { gradients } from '../graph/gradient.js'
 import type { Node } from '../graph/graph.js'
 import { waitFor } from '../graph/wait.js'
 import { badSetting, checkCount } from './method.js'
+import { addTables, partsOf } from './row-gradients.js'
 
 /** What training adds to the cross-entropy; evaluation never does. */
 export interface LossSettings {
@@ -81,18 +82,21 @@ export function lossGradients(
   let lossSum: Node | undefined
   let head: readonly (Node | undefined)[] = wrt.map(() => undefined)
   for (const { states, labels } of pieces(inputs, rows)) {
-    const done = [lossSum, slopes.at(-1), ...head].filter(node => node !== undefined)
+    const done = [lossSum, slopes.at(-1)].filter(node => node !== undefined).concat(computed(head))
     const start = waitFor(states, done)
     const loss = rowsLoss(inputs.logits(start), labels, settings)
     const [slope, ...ofHead] = gradients(loss, [start, ...wrt], seed)
     slopes.push(slope)
     lossSum = lossSum === undefined ? loss : add(lossSum, loss)
     head = head.map((sum, i) =>
-      knownNumber(ofHead[i]) === 0 ? sum : sum === undefined ? ofHead[i] : add(sum, ofHead[i]),
+      knownNumber(ofHead[i]) === 0 ? sum : sum === undefined ? ofHead[i] : addTables(sum, ofHead[i]),
     )
   }
-  const others = [lossSum!, ...head.filter(node => node !== undefined)]
-  return { lossSum: lossSum!, states: waitFor(concat(slopes, 0), others), head }
+  return { lossSum: lossSum!, states: waitFor(concat(slopes, 0), [lossSum!, ...computed(head)]), head }
+}
+
+function computed(head: readonly (Node | undefined)[]): readonly Node[] {
+  return head.flatMap(node => (node === undefined ? [] : partsOf(node)))
 }
 
 /** Rows cut into pieces of nearly one size; no gradient passes from them to what computed the states. */

@@ -1,5 +1,5 @@
 // Gradients of tables that are read by rows: the graph gives the rows alone, and the host adds them to the table.
-import { knownNumber, reshape } from '../graph/build.js'
+import { add, knownNumber, reshape, scatterAddRows, zeros } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { elementCount } from '../graph/tensor.js'
@@ -27,6 +27,20 @@ export function takeRows(gradient: Node): TableGradient {
     base = under
   }
   return { base: knownNumber(base) === 0 && added.length > 0 ? undefined : base, added }
+}
+
+/** The sum of two gradients of one table; rows that are added stay outermost. */
+export function addTables(a: Node, b: Node): Node {
+  const parts = [a, b].map(takeRows)
+  const bases = parts.flatMap(({ base }) => base ?? [])
+  const start = bases.length === 0 ? zeros(a.shape) : bases.reduce((sum, base) => add(sum, base))
+  return parts.flatMap(({ added }) => added).reduce((sum, { rows, ids }) => scatterAddRows(sum, ids, rows), start)
+}
+
+/** What must be computed for a gradient of a table, its rows not added yet. */
+export function partsOf(gradient: Node): readonly Node[] {
+  const { base, added } = takeRows(gradient)
+  return [...(base === undefined ? [] : [base]), ...added.map(({ rows }) => rows)]
 }
 
 /** Values of the rows of one table. */

@@ -1,13 +1,13 @@
 // A model and a method to the graph of a training step: the loss, and a gradient for each trained tensor.
 import { AppError } from '../base/errors.js'
-import { add, input, knownNumber, reshape, scatterAddRows } from '../graph/build.js'
+import { input, knownNumber, reshape } from '../graph/build.js'
 import { gradients } from '../graph/gradient.js'
 import type { Node } from '../graph/graph.js'
 import { blockStates, placesBefore } from './block-states.js'
 import { decoderLogits } from './decoder-graph.js'
 import { lossGradients, plainLoss, rowsAtOnce, type LossInputs, type LossSettings } from './loss.js'
 import type { BoundParts } from './parts.js'
-import { takeRows, type TableGradient } from './row-gradients.js'
+import { addTables, takeRows, type TableGradient } from './row-gradients.js'
 import type { Model } from './weights.js'
 
 /** Inputs of every step, [B, T] int64 each. */
@@ -86,13 +86,10 @@ function rowsOf({ config }: Model, { states }: LossInputs, wrt: readonly Node[],
   return rowsAtOnce(settings, { count: states.shape[0], ...config, trained })
 }
 
-/** What the blocks and what the head give for one tensor; rows that are added stay outermost. */
+/** What the blocks and what the head give for one tensor. */
 function sumOf(trunk: Node, head: Node | undefined): Node {
   if (head === undefined) return trunk
-  if (knownNumber(trunk) === 0) return head
-  const { base, added } = takeRows(trunk)
-  const start = base === undefined ? head : add(base, head)
-  return added.reduce((sum, { rows, ids }) => scatterAddRows(sum, ids, rows), start)
+  return knownNumber(trunk) === 0 ? head : addTables(trunk, head)
 }
 
 function checkLength({ config }: Model, length: number, before: number): void {
