@@ -44,7 +44,7 @@ function intro({ facts }: CardFacts): string {
 
 A Russian language model of ${millions(facts.parameters)} M parameters that reads and writes like the novels of the 19th century, in its small way.
 It ships with Dvoynik so that a character can be trained and talked to in minutes on an ordinary processor, without a download.
-It was trained from random weights by Dvoynik's own engine (TypeScript and ONNX Runtime on a processor); no Python and no other model took part.
+It was trained from random weights by Dvoynik's own engine (TypeScript; ONNX Runtime and OpenVINO on a processor); no Python and no other model took part.
 
 Карманная русская модель: её хватает, чтобы за минуты увидеть весь путь от книги до разговора, и не хватает, чтобы вести умную беседу.`
 }
@@ -82,16 +82,16 @@ ${facts.phases.map(command).join('\n')}
 node dist/tools/pocket/export.js --data DATA --tokenizer TOKENIZER --run RUN${facts.phases.length} --out assets/pocket-ru
 \`\`\`
 
-${thousands(steps)} steps of ${facts.batch} blocks of 256 tokens: ${thousands(facts.tokens)} tokens in ${Math.round(facts.seconds / 60)} minutes of steps on one core of a busy machine (${Math.round(facts.tokens / facts.seconds)} tokens a second), float32 throughout. ${facts.phases.map(describePhase).join('; ')}. Clipping at 1, weight decay 0.1.
+${thousands(steps)} steps of ${facts.batch} blocks of 256 tokens: ${thousands(facts.tokens)} tokens in ${Math.round(facts.seconds / 60)} minutes of steps on one core of a busy machine (${Math.round(facts.tokens / facts.seconds)} tokens a second). Weights, gradients and updates are float32. ${facts.phases.map(describePhase).join('; ')}. Clipping at 1, weight decay 0.1.
 
 | steps | tokens | bits per byte, a slice of the held-out books |
 |---:|---:|---:|
 ${curveRows(facts)}`
 }
 
-function command({ steps, rate, decays, optimizer }: PhaseFacts, i: number): string {
+function command({ steps, rate, decays, optimizer, bf16 }: PhaseFacts, i: number): string {
   const after = i === 0 ? '' : ` --after RUN${i}`
-  const shape = `--optimizer ${optimizer} --rate ${rate}${decays ? ' --decay' : ''} --steps ${steps} --threads 1`
+  const shape = `--optimizer ${optimizer} --rate ${rate}${decays ? ' --decay' : ''} --steps ${steps} --threads 1${bf16 ? ' --engine openvino --precision bf16' : ''}`
   return `npm run pocket:train -- --data DATA --tokenizer TOKENIZER --run RUN${i + 1}${after} ${shape}`
 }
 
@@ -100,9 +100,10 @@ const optimizerNames: { readonly [O in OptimizerChoice]: string } = {
   muon: 'Muon (0.95) for the matrices of the layers and AdamW (0.9, 0.98) for the rest',
 }
 
-function describePhase({ steps, rate, warmupSteps, decays, optimizer }: PhaseFacts): string {
+function describePhase({ steps, rate, warmupSteps, decays, optimizer, bf16 }: PhaseFacts): string {
   const course = decays ? `falling from ${rate} to 0` : `${rate} after a warm-up of ${warmupSteps}`
-  return `${thousands(steps)} steps with ${optimizerNames[optimizer]}, learning rate ${course}`
+  const precision = bf16 ? ', products in bfloat16' : ''
+  return `${thousands(steps)} steps with ${optimizerNames[optimizer]}, learning rate ${course}${precision}`
 }
 
 function curveRows({ curve }: RunFacts): string {

@@ -1,6 +1,7 @@
 // Turns the folders of a finished run into the facts that its model card states.
 import { dirname, join } from 'node:path'
 import { readJson } from '../../src/base/files.js'
+import { findCheckpoint } from '../../src/train/checkpoint.js'
 import { readRunLog, type RunEvent } from '../../src/train/run-log.js'
 import type { OptimizerChoice, RunPlan } from './model.js'
 import type { CorpusPart } from './token-file.js'
@@ -19,6 +20,8 @@ export interface PhaseFacts {
   readonly warmupSteps: number
   readonly decays: boolean
   readonly optimizer: OptimizerChoice
+  /** On OpenVINO, products in bf16. */
+  readonly bf16: boolean
 }
 
 export interface RunFacts {
@@ -51,7 +54,7 @@ export async function readRunFacts(run: string): Promise<RunFacts> {
   const before = plan.after
     ? cutAt(await readRunFacts(dirname(dirname(plan.after.checkpoint))), plan.after.step)
     : undefined
-  const own = summarise(events, plan)
+  const own = summarise(events, plan, await usesBf16(run))
   if (!before) return own
   return {
     ...own,
@@ -79,7 +82,13 @@ function stepsBefore({ phases }: RunFacts, index: number): number {
   return phases.slice(0, index).reduce((sum, phase) => sum + phase.steps, 0)
 }
 
-function summarise(events: readonly RunEvent[], plan: RunPlan): RunFacts {
+/** What the run's newest checkpoint says of its engine. */
+async function usesBf16(run: string): Promise<boolean> {
+  const found = await findCheckpoint(join(run, 'checkpoints'))
+  return String(found?.state.identity.runtime).endsWith(' bf16')
+}
+
+function summarise(events: readonly RunEvent[], plan: RunPlan, bf16: boolean): RunFacts {
   const steps = events.flatMap(event => (event.event === 'step' ? [event] : []))
   const tokensUpTo = (last: number): number =>
     steps.reduce((sum, { step, tokens }) => sum + (step <= last ? tokens : 0), 0)
@@ -96,6 +105,7 @@ function summarise(events: readonly RunEvent[], plan: RunPlan): RunFacts {
         warmupSteps: plan.warmupSteps,
         decays: plan.phase === 'decay',
         optimizer: plan.optimizer,
+        bf16,
       },
     ],
     batch: plan.batch,
