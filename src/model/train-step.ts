@@ -1,5 +1,6 @@
 // A model and a method to a compiled training step: one micro-batch in, loss and gradients out, all buffers kept.
 import { AppError } from '../base/errors.js'
+import { peakBytes } from '../graph/liveness.js'
 import type { Graph, Node } from '../graph/graph.js'
 import { elementCount, type HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
@@ -22,6 +23,9 @@ export interface StepOptions extends StepSettings {
   readonly seed?: number
   readonly threads?: number
 }
+
+/** Values of a step up to this size stay allocated from step to step; getting larger ones anew costs little beside computing them. */
+const keptBytes = 512 * 2 ** 20
 
 /** A training step of a model in memory: its parameters are the arrays of the model or of the adapter. */
 export interface ModelStep extends TrainingStep {
@@ -67,7 +71,8 @@ export async function createTrainingStep(model: Model, method: Method, options: 
     Object.assign(results, added.results)
     return added
   })
-  const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen, memory: 'small' })
+  const memory = peakBytes({ outputs }) <= keptBytes ? 'fast' : 'small'
+  const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen, memory })
   const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
