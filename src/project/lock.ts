@@ -24,7 +24,8 @@ export async function withProjectLock<T>(folder: string, work: () => Promise<T>)
 
 async function takeLock(path: string): Promise<void> {
   if (await createLock(path)) return
-  const owner = Number(await readFile(path, 'utf8').catch(() => ''))
+  const [owner, starter] = (await readFile(path, 'utf8').catch(() => '')).split(' ').map(Number)
+  if (starter !== undefined && !isAlive(starter)) await waitForEnd(owner)
   if (isWorking(path, owner)) throw projectBusy(path, owner)
   await rm(path, { force: true })
   if (!(await createLock(path))) throw projectBusy(path, owner)
@@ -33,7 +34,8 @@ async function takeLock(path: string): Promise<void> {
 async function createLock(path: string): Promise<boolean> {
   try {
     const file = await open(path, 'wx')
-    await file.writeFile(String(process.pid))
+    // a process that trains ends with the one that started it, soon after
+    await file.writeFile(process.send ? `${process.pid} ${process.ppid}` : String(process.pid))
     await file.close()
     return true
   } catch (cause) {
@@ -44,10 +46,18 @@ async function createLock(path: string): Promise<boolean> {
 
 /** In a container every first process has the same number, so our own number counts only when we hold the lock. */
 function isWorking(path: string, owner: number): boolean {
-  if (owner === process.pid) return held.has(path)
-  if (!Number.isInteger(owner) || owner < 1) return false
+  return owner === process.pid ? held.has(path) : isAlive(owner)
+}
+
+/** Waits for a process whose starter was killed; after ten seconds it is taken for one that works on. */
+async function waitForEnd(owner: number): Promise<void> {
+  for (let i = 0; i < 200 && isAlive(owner); i++) await new Promise(resolve => setTimeout(resolve, 50))
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid < 1) return false
   try {
-    process.kill(owner, 0)
+    process.kill(pid, 0)
     return true
   } catch (cause) {
     return (cause as NodeJS.ErrnoException).code === 'EPERM'

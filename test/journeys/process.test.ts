@@ -34,7 +34,7 @@ function startTraining(run: string, ...words: readonly string[]) {
         if (child.exitCode !== null) expect.fail(text)
         await wait(5)
       }
-      return Number(readFileSync(join(hero, '.lock'), 'utf8'))
+      return parseInt(readFileSync(join(hero, '.lock'), 'utf8'))
     },
   }
 }
