@@ -1,7 +1,7 @@
 // The sides that train: ours in each runtime and precision, PyTorch's in each precision, at the same sizes and steps.
 import type { Method } from '../src/model/method.js'
-import type { Column, Side } from './case.js'
-import type { StepSize } from './models.js'
+import type { Column, Side, Size } from './case.js'
+import { gpt2Base, type StepSize } from './models.js'
 import type { TrainingWork } from './training.js'
 
 export interface Training {
@@ -56,6 +56,24 @@ export function torchSide(
     needs: adapter ? ['torch', 'transformers', 'peft'] : ['torch', 'transformers'],
     work: { program: 'python', script: 'train.py', settings: { precision, ...training, ...options } },
   }
+}
+
+/** One step of GPT-2 124M over 512 tokens, or of a toy of its form. */
+export function gpt2Training(method: Method, size: Size, length: number, steps: number): Training {
+  const [tokens, taken] = size === 'quick' ? [length / 16, 1] : [length, steps]
+  return { method, sizes: [{ config: gpt2Base(size), batch: 1, length: tokens }], steps: taken, warmup: 1 }
+}
+
+/** Ours and the rival's, next to each other, in every precision. */
+export function sidesInPairs(training: Training): readonly Side[] {
+  return [
+    ourSide('ONNX Runtime f32', training),
+    torchSide('fp32', training),
+    ourSide('OpenVINO f32', training),
+    torchSide('autocast', training),
+    ourSide('OpenVINO bf16', training),
+    torchSide('bf16', training),
+  ]
 }
 
 export const trainingColumns: readonly Column[] = [

@@ -1,13 +1,10 @@
 // One optimizer step of GPT-2 124M, every weight trained.
 import type { Benchmark, Size } from '../case.js'
 import { faster, shareOfPeak, smaller, updateWithin } from '../goals.js'
-import { gpt2Base } from '../models.js'
-import { full, ourSide, torchSide, trainingColumns, type Training } from '../training-sides.js'
+import { full, gpt2Training, sidesInPairs, trainingColumns, type Training } from '../training-sides.js'
 
 function training(size: Size): Training {
-  const toy = size === 'quick'
-  const step = { config: gpt2Base(size), batch: 1, length: toy ? 32 : 512 }
-  return { method: full, sizes: [step], steps: toy ? 1 : 3, warmup: 1 }
+  return gpt2Training(full, size, 512, 3)
 }
 
 export default {
@@ -16,14 +13,7 @@ export default {
   measures:
     'One whole optimizer step: forward, backward and AdamW over 512 tokens, batch 1, random weights and tokens.',
   rounds: 2,
-  sides: size => [
-    ourSide('ONNX Runtime f32', training(size)),
-    torchSide('fp32', training(size)),
-    ourSide('OpenVINO f32', training(size)),
-    torchSide('autocast', training(size)),
-    ourSide('OpenVINO bf16', training(size)),
-    torchSide('bf16', training(size)),
-  ],
+  sides: size => sidesInPairs(training(size)),
   columns: trainingColumns,
   goals: [
     faster('ONNX Runtime f32', 'PyTorch fp32', 1.4),

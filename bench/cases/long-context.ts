@@ -1,12 +1,10 @@
 // Memory at twice the length: blocks that are computed again in the backward pass, or kept.
 import type { Benchmark, Size } from '../case.js'
 import { smaller } from '../goals.js'
-import { gpt2Base } from '../models.js'
-import { full, ourSide, torchSide, trainingColumns, type Training } from '../training-sides.js'
+import { full, gpt2Training, ourSide, torchSide, trainingColumns, type Training } from '../training-sides.js'
 
 function training(size: Size): Training {
-  const step = { config: gpt2Base(size), batch: 1, length: size === 'quick' ? 64 : 1024 }
-  return { method: full, sizes: [step], steps: 1, warmup: 1 }
+  return gpt2Training(full, size, 1024, 1)
 }
 
 const checkpointing = { checkpointing: true }

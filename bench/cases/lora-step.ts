@@ -1,13 +1,10 @@
 // One optimizer step of GPT-2 124M with LoRA on every product of the blocks.
 import type { Benchmark, Size } from '../case.js'
 import { faster, shareOfPeak, smaller } from '../goals.js'
-import { gpt2Base } from '../models.js'
-import { lora, ourSide, torchSide, trainingColumns, type Training } from '../training-sides.js'
+import { gpt2Training, lora, ourSide, sidesInPairs, trainingColumns, type Training } from '../training-sides.js'
 
 function training(size: Size): Training {
-  const toy = size === 'quick'
-  const step = { config: gpt2Base(size), batch: 1, length: toy ? 32 : 512 }
-  return { method: lora, sizes: [step], steps: toy ? 1 : 4, warmup: 1 }
+  return gpt2Training(lora, size, 512, 4)
 }
 
 export default {
@@ -16,12 +13,7 @@ export default {
   measures: 'One whole optimizer step over 512 tokens, batch 1; the base is frozen. PyTorch’s side is PEFT.',
   rounds: 2,
   sides: size => [
-    ourSide('ONNX Runtime f32', training(size)),
-    torchSide('fp32', training(size)),
-    ourSide('OpenVINO f32', training(size)),
-    torchSide('autocast', training(size)),
-    ourSide('OpenVINO bf16', training(size)),
-    torchSide('bf16', training(size)),
+    ...sidesInPairs(training(size)),
     ourSide('ONNX Runtime f32', training(size), ', 8-bit base', { base: { bits: 8 } }),
   ],
   columns: trainingColumns,

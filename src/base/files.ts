@@ -75,6 +75,14 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** Bytes of a file; 0 where there is none. */
+export async function fileSize(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  )
+}
+
 /** @throws AppError `disk-full` (environment) when fewer than `bytes` are free where `path` lies */
 export async function checkFreeSpace(path: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(path)

@@ -1,6 +1,6 @@
 // Where this package lies, so that assets are found from the sources and from dist alike.
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The folder that holds package.json and assets/. */
@@ -11,6 +11,12 @@ function findRoot(folder: string): string {
   const parent = dirname(folder)
   if (parent === folder) throw new Error('package.json of dvoynik not found above ' + import.meta.url)
   return findRoot(parent)
+}
+
+/** Path of a compiled program of this package, also where the asking file runs as a source. */
+export function programPath(beside: URL): string {
+  const file = fileURLToPath(beside)
+  return existsSync(file) ? file : join(packageRoot, 'dist', relative(packageRoot, file))
 }
 
 /** Path of a shipped asset. */

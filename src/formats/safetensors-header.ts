@@ -1,4 +1,5 @@
 // The header of a .safetensors file as bytes to where every tensor lies, with every claim checked against the file's size.
+import { elementCount } from '../graph/tensor.js'
 import { AppError, type Text } from '../base/errors.js'
 
 /** Bits per element of every element type the format knows. */
@@ -173,11 +174,6 @@ function misplaced(begin: number, end: number, at: number, size: number): Text |
   if (end > size)
     return { en: `truncated: ends at byte ${end} of ${size}`, ru: `файл обрезан: конец на байте ${end} из ${size}` }
   return undefined
-}
-
-/** Product of sizes; `[]` is a scalar. */
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((count, size) => count * size, 1)
 }
 
 /** What a file says, fit for a message: short, and without characters that would move a terminal's cursor. */

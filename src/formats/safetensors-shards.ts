@@ -3,7 +3,8 @@ import { readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
-import { bad, elementCount } from './safetensors-header.js'
+import { elementCount } from '../graph/tensor.js'
+import { bad } from './safetensors-header.js'
 import {
   floatBytes,
   listSafetensors,

@@ -1,4 +1,5 @@
 // Named tensors in a .safetensors file to float32 arrays and back, whole or piece by piece, with every offset checked.
+import { elementCount } from '../graph/tensor.js'
 import { open, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AppError } from '../base/errors.js'
@@ -6,7 +7,6 @@ import { fileNotFound, writeFileAtomic } from '../base/files.js'
 import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.js'
 import {
   bad,
-  elementCount,
   headerLength,
   isFloat,
   parseHeader,

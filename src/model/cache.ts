@@ -1,5 +1,6 @@
 // What a decoder keeps of its sequences: keys and values of every layer, by row and place.
 import type { HostTensor } from '../graph/tensor.js'
+import { allocate } from '../runtime/buffers.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { Adapter } from './adapter.js'
 import type { StartPlaces } from './decoder-start.js'
@@ -66,7 +67,7 @@ export function growCache(
 function createCache({ layers, keyHeads, headWidth }: ModelConfig, rows: number, window: number): CacheTensors {
   const names = Array.from({ length: layers }, (_, layer) => [`key.${layer}`, `value.${layer}`]).flat()
   const shape = [rows, keyHeads, window, headWidth]
-  return { window, tensors: Object.fromEntries(names.map(name => [name, zeroTensor(shape)])) }
+  return { window, tensors: Object.fromEntries(names.map(name => [name, allocate({ dtype: 'float32', shape })])) }
 }
 
 /** Copies `count` places of every head of a row between tensors [rows, Hk, places, D]. */
@@ -87,8 +88,4 @@ export function copyPlaces(
     const end = start + count * width
     target.set(source.subarray(start, end), ((toRow * heads + head) * toPlaces + toPlace) * width)
   }
-}
-
-export function zeroTensor(shape: readonly number[]): HostTensor {
-  return { dtype: 'float32', shape, data: new Float32Array(shape.reduce((n, size) => n * size, 1)) }
 }

@@ -1,7 +1,8 @@
 // What an adapter puts before every text to the first places of a cache.
 import { constant, int64s, reshape, slice, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
-import { elementCount, type HostTensor } from '../graph/tensor.js'
+import type { HostTensor } from '../graph/tensor.js'
+import { allocate } from '../runtime/buffers.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { Adapter } from './adapter.js'
 import { blockAttention } from './attention.js'
@@ -28,7 +29,7 @@ export async function startPlaces(
   if (length === 0) return { length, tensors: {} }
   const outputs = parts.prefix ? prefixPlaces(model.config, parts.prefix) : virtualPlaces(model.config, parts, length)
   const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen })
-  const tensors = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, emptyTensor(shape)]))
+  const tensors = Object.fromEntries(Object.entries(outputs).map(([name, type]) => [name, allocate(type)]))
   await program.run(Object.fromEntries(parts.feeds), tensors)
   await program.close()
   return { length, tensors }
@@ -62,8 +63,4 @@ function virtualPlaces(config: ModelConfig, parts: BoundParts, length: number): 
 
 function named(layer: number, { key, value }: { readonly key: Node; readonly value: Node }): Record<string, Node> {
   return { [`key.${layer}`]: key, [`value.${layer}`]: value }
-}
-
-function emptyTensor(shape: readonly number[]): HostTensor {
-  return { dtype: 'float32', shape, data: new Float32Array(elementCount(shape)) }
 }

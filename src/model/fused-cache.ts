@@ -3,6 +3,7 @@ import { gather, input } from '../graph/build.js'
 import { freeSizes } from '../graph/free-sizes.js'
 import type { Graph, Node } from '../graph/graph.js'
 import { elementCount, type HostTensor } from '../graph/tensor.js'
+import { allocate } from '../runtime/buffers.js'
 import type { Program } from '../runtime/runtime.js'
 import { updatingAttention } from './attention.js'
 import {
@@ -57,7 +58,7 @@ class FusedCache implements SequenceCache {
     const { model, rows, places, start } = options
     this.cache = growCache(model.config, rows, undefined, start.length, places, growth)
     this.slots = Array.from({ length: rows }, (_, row) => row)
-    this.logits = floats([rows, model.config.vocabulary])
+    this.logits = allocate({ dtype: 'float32', shape: [rows, model.config.vocabulary] })
     for (const [name, tensor] of Object.entries(start.tensors))
       for (const slot of this.slots) copyPlaces(tensor, 0, 0, this.cache.tensors[name], slot, 0, start.length)
   }
@@ -203,10 +204,6 @@ function swapSlots({ shape, data }: HostTensor, a: number, b: number): void {
   const kept = (data as Float32Array).slice(a * size, (a + 1) * size)
   data.copyWithin(a * size, b * size, (b + 1) * size)
   ;(data as Float32Array).set(kept, b * size)
-}
-
-function floats(shape: readonly number[]): HostTensor {
-  return { dtype: 'float32', shape, data: new Float32Array(elementCount(shape)) }
 }
 
 function int64s(numbers: readonly number[], shape: readonly number[]): HostTensor {

@@ -2,9 +2,10 @@
 import { gather, input } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { HostTensor } from '../graph/tensor.js'
+import { allocate } from '../runtime/buffers.js'
 import type { Program } from '../runtime/runtime.js'
 import { cachedAttention } from './attention.js'
-import { copyPlaces, growCache, zeroTensor, type CacheOptions, type CacheTensors, type SequenceCache } from './cache.js'
+import { copyPlaces, growCache, type CacheOptions, type CacheTensors, type SequenceCache } from './cache.js'
 import { decoderLogits, decoderStates } from './decoder-graph.js'
 import { bindParts } from './parts.js'
 
@@ -96,14 +97,14 @@ async function compileRun(
   const last = length === 1 ? states : gather(states, input('last', [1], 'int64'))
   outputs.logits = decoderLogits(config, parts, last)
   const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen })
-  const results = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, zeroTensor(shape)]))
+  const results = Object.fromEntries(Object.entries(outputs).map(([name, type]) => [name, allocate(type)]))
   return {
     program,
     length,
     weights: Object.fromEntries(parts.feeds),
     ids: new BigInt64Array(length),
     positions: new BigInt64Array(length),
-    mask: zeroTensor([1, 1, 1, window]),
+    mask: allocate({ dtype: 'float32', shape: [1, 1, 1, window] }),
     last: new BigInt64Array(1),
     results,
     logits: results.logits.data as Float32Array,

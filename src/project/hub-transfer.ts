@@ -1,11 +1,11 @@
 // An address at the hub to a file of known size and hash; a transfer that broke goes on where it stopped.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat, truncate } from 'node:fs/promises'
+import { mkdir, open, rename, rm, truncate } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { AppError } from '../base/errors.js'
-import { checkFreeSpace, exists } from '../base/files.js'
+import { checkFreeSpace, exists, fileSize } from '../base/files.js'
 import { badAnswer, explainNetwork, stopped } from './hub-errors.js'
 
 /** A file at the hub. */
@@ -46,13 +46,13 @@ export async function transferFile(
 ): Promise<void> {
   await mkdir(dirname(incomplete), { recursive: true })
   await mkdir(dirname(target), { recursive: true })
-  if ((await sizeOf(incomplete)) > file.bytes) await rm(incomplete)
-  options.onBytes(await sizeOf(incomplete))
-  for (let tries = 0; (await sizeOf(incomplete)) < file.bytes || !(await exists(incomplete));) {
-    const before = await sizeOf(incomplete)
+  if ((await fileSize(incomplete)) > file.bytes) await rm(incomplete)
+  options.onBytes(await fileSize(incomplete))
+  for (let tries = 0; (await fileSize(incomplete)) < file.bytes || !(await exists(incomplete));) {
+    const before = await fileSize(incomplete)
     const failure = await receive(url, file, incomplete, options)
     if (failure === undefined) break
-    tries = (await sizeOf(incomplete)) > before ? 0 : tries + 1
+    tries = (await fileSize(incomplete)) > before ? 0 : tries + 1
     if (tries >= maxTries || !isPassing(failure)) throw failure
     await wait((options.retryMs ?? 1000) * 2 ** tries, undefined, { signal: options.signal }).catch(() => {
       throw stopped()
@@ -68,7 +68,7 @@ async function receive(
   incomplete: string,
   { name, endpoint, fetch, onBytes, signal }: TransferOptions,
 ): Promise<AppError | undefined> {
-  const have = await sizeOf(incomplete)
+  const have = await fileSize(incomplete)
   await checkFreeSpace(dirname(incomplete), bytes - have)
   const idle = new AbortController()
   const timer = setTimeout(() => idle.abort(new Error(`nothing came for ${idleMs / 1000} s`)), idleMs)
@@ -86,7 +86,7 @@ async function receive(
       timer.refresh()
       onBytes(count)
     })
-    const came = await sizeOf(incomplete)
+    const came = await fileSize(incomplete)
     return came < bytes ? explainNetwork(new Error(`${came} of ${bytes} bytes came`), { name, endpoint }) : undefined
   } catch (thrown) {
     return explain(thrown, { name, endpoint, incomplete, signal })
@@ -148,7 +148,7 @@ function explain(
 
 /** Checks what came and gives it its name. */
 async function finish(file: HubFile, target: string, incomplete: string, name: string): Promise<void> {
-  if ((await sizeOf(incomplete)) > file.bytes) await truncate(incomplete, file.bytes)
+  if ((await fileSize(incomplete)) > file.bytes) await truncate(incomplete, file.bytes)
   const found = await hashFile(incomplete, file)
   if (found !== file.hash) {
     await rm(incomplete, { force: true })
@@ -164,7 +164,7 @@ async function finish(file: HubFile, target: string, incomplete: string, name: s
 
 /** Whether a file is the one of the hub. */
 export async function isSameFile(path: string, file: HubFile): Promise<boolean> {
-  return (await sizeOf(path)) === file.bytes && (await exists(path)) && (await hashFile(path, file)) === file.hash
+  return (await fileSize(path)) === file.bytes && (await exists(path)) && (await hashFile(path, file)) === file.hash
 }
 
 /** In the manner of the hash that is expected: its length tells which. */
@@ -172,13 +172,6 @@ async function hashFile(path: string, { hash, bytes }: HubFile): Promise<string>
   const sum = hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${bytes}\0`)
   for await (const chunk of createReadStream(path)) sum.update(chunk as Buffer)
   return sum.digest('hex')
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  )
 }
 
 function wrongHash(name: string, { path, hash }: HubFile, found: string): AppError {

@@ -1,8 +1,8 @@
 // A model's name at the hub to a folder on this machine: in the cache shared with Python, or where the user wants it.
-import { mkdir, rmdir, stat, statfs } from 'node:fs/promises'
+import { mkdir, rmdir, statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { AppError, type Text } from '../base/errors.js'
-import { checkFreeSpace, exists, readJson } from '../base/files.js'
+import { checkFreeSpace, exists, fileSize, readJson } from '../base/files.js'
 import { packageVersion } from '../base/package.js'
 import type { OnProgress, WorkOptions } from '../base/progress.js'
 import { indexFile, readIndex } from '../formats/safetensors-shards.js'
@@ -151,7 +151,7 @@ function cachePlace({ cache }: HubSettings, { name }: HubModel, commit: string):
     folder,
     target,
     incomplete: file => `${target(file)}.incomplete`,
-    has: async file => (await sizeOf(target(file))) === file.bytes,
+    has: async file => (await fileSize(target(file))) === file.bytes,
     done: file => linkBlob(target(file), join(folder, file.path)),
   }
 }
@@ -179,7 +179,7 @@ const partsFolder = ['.cache', 'huggingface', 'download']
 async function announce({ model, commit, place, options }: Pull, files: readonly HubFile[]): Promise<number> {
   let missing = 0
   for (const file of files) {
-    if (!(await place.has(file))) missing += Math.max(0, file.bytes - (await sizeOf(place.incomplete(file))))
+    if (!(await place.has(file))) missing += Math.max(0, file.bytes - (await fileSize(place.incomplete(file))))
   }
   await checkFreeSpace(place.folder, missing)
   const { bavail, bsize } = await statfs(place.folder)
@@ -198,7 +198,7 @@ async function fetchFile(pull: Pull, file: HubFile, count: (bytes: number) => vo
   if (!(await place.has(file))) {
     const url = `${settings.endpoint}/${model.name}/resolve/${commit}/${encodeURIComponent(file.path)}`
     const { signal, retryMs } = options
-    let kept = -(await sizeOf(place.incomplete(file))) // what an earlier try left is not told as news
+    let kept = -(await fileSize(place.incomplete(file))) // what an earlier try left is not told as news
     const onBytes = (bytes: number): void => {
       count(bytes + kept)
       kept = 0
@@ -248,13 +248,6 @@ function countBytes(total: number, onProgress: OnProgress | undefined): (bytes: 
 
 function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(bytes < 1e6 ? 3 : bytes < 1e7 ? 1 : 0)
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  )
 }
 
 function badName(name: string, revision: string | undefined): AppError {

@@ -1,10 +1,9 @@
 // Trains in a process of its own, so that native code which crashes ends in a message, and Ctrl-C is heard while it computes.
 import { fork, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { AppError, type Text } from '../base/errors.js'
-import { packageRoot } from '../base/package.js'
+import { programPath } from '../base/package.js'
+import { isNativeCrash } from '../runtime/child-run.js'
 import { paths, type Project } from './project.js'
 import { leaveRunEngine } from './run-engine.js'
 import type { Trained, TrainProjectOptions } from './train.js'
@@ -45,7 +44,9 @@ function isDeath(outcome: Trained | Death): outcome is Death {
 async function superviseOnce(project: Project, options: TrainProjectOptions): Promise<Trained | Death> {
   const { run, fresh = false, signal } = options
   // What native code writes to its standard output must not mix with results.
-  const child = fork(childPath(), [], { stdio: ['ignore', 2, 'inherit', 'ipc'] })
+  const child = fork(programPath(new URL('./training-child.js', import.meta.url)), [], {
+    stdio: ['ignore', 2, 'inherit', 'ipc'],
+  })
   const order = (message: TrainingOrder): void => void (child.connected && child.send(message, () => undefined))
   const stop = (): void => order({ kind: 'stop' })
   const kill = (): void => void child.kill('SIGKILL')
@@ -98,14 +99,8 @@ const crashSignals: readonly string[] = ['SIGSEGV', 'SIGFPE', 'SIGABRT', 'SIGILL
 /** Windows has no signals: a crash ends the process with an NTSTATUS such as 0xc0000005. */
 function causeOf(code: number | null, signal: string | null): Omit<Death, 'steps'> {
   if (signal !== null) return { cause: signal, crashed: crashSignals.includes(signal) }
-  const status = (code ?? 0) >>> 0
-  return status >= 0xc0000000 ? { cause: `0x${status.toString(16)}`, crashed: true } : { cause: `exit code ${code}`, crashed: false } // prettier-ignore
-}
-
-/** The compiled file beside this one, or in dist/ when this one is a source. */
-function childPath(): string {
-  const beside = fileURLToPath(new URL('./training-child.js', import.meta.url))
-  return existsSync(beside) ? beside : join(packageRoot, 'dist', 'src', 'project', 'training-child.js')
+  const crashed = isNativeCrash(code)
+  return { cause: crashed ? `0x${(code! >>> 0).toString(16)}` : `exit code ${code}`, crashed }
 }
 
 function crashWords({ cause, steps }: Death): Text {

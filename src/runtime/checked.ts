@@ -118,7 +118,7 @@ class CheckedProgram implements Program {
     const { candidate, reference, precision, signal } = this.session.options
     const key = verdictKey(this.written, candidate)
     const known = await readVerdict(key)
-    const verdict = known ?? (await checkRuntime(candidate, this.graph, feeds, { ...this.settings, precision, reference, signal })) // prettier-ignore
+    const verdict = known ?? (await checkRuntime(candidate, this.graph, this.written, feeds, { ...this.settings, precision, reference, signal })) // prettier-ignore
     if (signal?.aborted && verdict.state === 'silent') throw stoppedInCheck(candidate)
     if (!known && isLasting(verdict)) await writeVerdict(key, verdict)
     if (verdict.state !== 'passed') return void this.session.leave(checkWarning(candidate, reference, verdict))

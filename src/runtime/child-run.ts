@@ -1,12 +1,9 @@
 // Runs a written model once in a process of its own, which may crash, hang or be stopped.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { asError } from '../base/errors.js'
-import { packageRoot } from '../base/package.js'
+import { programPath } from '../base/package.js'
 import type { WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { bytesOf, failureMark, fillBuffers, type ChildRequest } from './child-protocol.js'
@@ -33,7 +30,9 @@ export async function runInChild(
   results: Tensors,
   { limitMs, signal, ...request }: ChildRun,
 ): Promise<ChildFailure | undefined> {
-  const child = spawn(process.execPath, [childPath()], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [programPath(new URL('./child.js', import.meta.url))], {
+    stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+  })
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   const stopped = stopInTime(child, limitMs, signal)
   let said = ''
@@ -52,7 +51,7 @@ export async function runInChild(
 }
 
 /** Windows ends a process that crashed with an NTSTATUS as its code, e.g. 0xc0000005. */
-function isNativeCrash(code: number | null): boolean {
+export function isNativeCrash(code: number | null): boolean {
   return code !== null && code >>> 0 >= 0xc0000000
 }
 
@@ -77,12 +76,6 @@ function stopInTime(child: ChildProcess, limitMs: number, signal?: AbortSignal):
     signal?.removeEventListener('abort', onAbort)
     return why
   }
-}
-
-/** The compiled file beside this one, or in dist/ when this one is a source. */
-function childPath(): string {
-  const beside = fileURLToPath(new URL('./child.js', import.meta.url))
-  return existsSync(beside) ? beside : join(packageRoot, 'dist', 'src', 'runtime', 'child.js')
 }
 
 async function writeRequest(

@@ -1,10 +1,10 @@
 // Turns an address into a file of known length and hash; a broken download goes on where it stopped.
 import { createWriteStream } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { AppError, asError } from '../base/errors.js'
-import { checkFreeSpace } from '../base/files.js'
+import { checkFreeSpace, fileSize } from '../base/files.js'
 import { sha256File } from '../base/hash.js'
 import type { OnProgress, WorkOptions } from '../base/progress.js'
 import { downloadFailed, openUrl, shownUrl } from './http.js'
@@ -26,7 +26,7 @@ export async function downloadFile(
   { bytes, sha256, certificates, onProgress, signal }: Expected & WorkOptions & { readonly certificates?: string },
 ): Promise<void> {
   const part = `${path}.part`
-  let have = await sizeOf(part)
+  let have = await fileSize(part)
   if (have > bytes) [have] = [0, await rm(part)]
   await checkFreeSpace(dirname(path), bytes - have)
   if (have < bytes) {
@@ -47,7 +47,7 @@ export async function downloadFile(
 
 /** @throws AppError `wrong-hash`; the wrong file is removed so that the next try starts anew */
 export async function checkHash(path: string, { bytes, sha256 }: Expected, from: string, keep = false): Promise<void> {
-  const [length, found] = [await sizeOf(path), await sha256File(path)]
+  const [length, found] = [await fileSize(path), await sha256File(path)]
   if (length === bytes && found === sha256) return
   if (length < bytes && !keep) throw downloadFailed(new URL(from), new Error(`${length} of ${bytes} bytes came`))
   if (!keep) await rm(path, { force: true })
@@ -63,13 +63,6 @@ export async function checkHash(path: string, { bytes, sha256 }: Expected, from:
       ru: 'Повторите команду; если не поможет, индекс пакетов или прокси подменяет файлы: не пользуйтесь ими',
     },
   })
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  )
 }
 
 /** Reports every megabyte. */

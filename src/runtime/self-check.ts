@@ -1,7 +1,7 @@
 // Turns a graph and one batch into a verdict: does a runtime compute here what the reference computes.
 import { normalAt } from '../base/random.js'
 import type { Graph } from '../graph/graph.js'
-import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
+import type { WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { allocate } from './buffers.js'
 import { runInChild, type ChildFailure } from './child-run.js'
@@ -40,10 +40,10 @@ const patienceMs = 15 * 60_000
 export async function checkRuntime(
   candidate: NativeRuntime,
   graph: Graph,
+  written: WrittenGraph,
   feeds: Tensors,
   { precision, reference, threads, signal }: CheckOptions,
 ): Promise<Verdict> {
-  const written = writeOnnx(graph, candidate.dialect)
   const inputs = withoutZeros(written, feeds)
   const expected = allocateOutputs(written)
   const program = await reference.compile(graph, { threads, memory: 'small' })

@@ -19,7 +19,6 @@ import { openJudgedBlocks } from './data.js'
 import { readRunFacts, type Baselines, type CorpusFacts } from './facts.js'
 import { blockLength, createPocketModel } from './model.js'
 import { sampleTexts } from './samples.js'
-import { limitThreads } from './threads.js'
 
 const sizeLimit = 24e6
 const samplePrompts = [
@@ -50,7 +49,7 @@ async function main(): Promise<void> {
   const { data, tokenizer: tokenizerFolder, run, out, early } = values
   if (data === undefined || tokenizerFolder === undefined || run === undefined || out === undefined) throw usage()
   const tokenizer = await loadTokenizer(tokenizerFolder)
-  const runtime = limitThreads(await createRuntime(), Number(values.threads))
+  const runtime = await createRuntime({ threads: Number(values.threads) })
   await saveModel(out, await readCheckpoint(run, tokenizer), { dtype: 'float16' })
   await saveTokenizer(out, tokenizer)
   const model = await loadModel(out) // what ships is what is judged

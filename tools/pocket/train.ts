@@ -29,7 +29,6 @@ import {
   type RunPlan,
 } from './model.js'
 import { sampleTexts } from './samples.js'
-import { limitThreads } from './threads.js'
 
 interface Options {
   readonly data: string
@@ -53,9 +52,8 @@ const prompts = ['— Кто там? — спросил', 'Доктор воше
 async function main(): Promise<void> {
   const options = readOptions()
   const tokenizer = await loadTokenizer(options.tokenizer)
-  const engine = { name: options.engine, precision: options.precision }
-  const { runtime: opened, reason } = await openEngine(engine, ({ en }) => console.log(en))
-  const runtime = limitThreads(opened, options.threads)
+  const { engine: name, precision, threads } = options
+  const { runtime, reason } = await openEngine({ name, precision, threads }, ({ en }) => console.log(en))
   console.log(reason.en)
   const model = createPocketModel(tokenizer, seed)
   const known = await readPlan(options.run)
