@@ -3,7 +3,16 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { AppError } from '../base/errors.js'
 
 /** Element type numbers of TensorProto.DataType. */
-export const onnxElementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10, uint4: 21 } as const
+export const onnxElementTypes = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  bfloat16: 16,
+  uint4: 21,
+} as const
 
 export interface OnnxValue {
   readonly name: string

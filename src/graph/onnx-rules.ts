@@ -11,8 +11,11 @@ type OnnxRule<Op extends OpName> = (context: OnnxContext, written: Written<Op>) 
 
 type OnnxTable = { readonly [Op in OpName]: OnnxRule<Op> }
 
-/** Whom a model is written for: anyone who reads ONNX, or ONNX Runtime with its own fused operations, on the processor or WebGPU. */
-export type OnnxDialect = 'standard' | 'onnxruntime' | 'webgpu'
+/**
+ * Whom a model is written for: anyone who reads ONNX, who computes in bfloat16 (`half`), or ONNX Runtime with its own fused
+ * operations, on the processor or WebGPU.
+ */
+export type OnnxDialect = 'standard' | 'half' | 'onnxruntime' | 'webgpu'
 
 const contrib = 'com.microsoft'
 
@@ -133,17 +136,26 @@ const standard: OnnxTable = {
     const scaled = context.node('Mul', [x, inverseRoot(context, x, epsilon, output(1))])
     context.node('Mul', [scaled, weight], [output(0)])
   },
-  // outputs: max z − log max p − z[label], p = softmax z, and log Σ eᶻ = max z − log max p, where max p ≥ 1/V cannot vanish
-  CrossEntropy: (context, { inputs: [logits, labels], output }) => {
-    context.node('Softmax', [logits], [output(1)], { axis: { int: -1 } })
-    const last = context.int64s([-1])
-    const largest = (x: string): string => context.node('ReduceMax', [x, last], undefined, { keepdims: { int: 0 } })
-    const logarithm = context.node('Log', [largest(output(1))])
-    context.node('Sub', [largest(logits), logarithm], [output(2)])
-    const column = context.node('Unsqueeze', [labels, last])
-    const picked = context.node('GatherElements', [logits, column], undefined, { axis: { int: 1 } })
-    context.node('Sub', [output(2), context.node('Squeeze', [picked, last])], [output(0)])
+  CrossEntropy: crossEntropyIn('float32'),
+}
+
+/**
+ * OpenVINO told to compute in bfloat16 keeps float32 on every path from the last product to a result. Gradients of biases
+ * are such paths, sums of rows, and drag what they sum into float32 with them, with copies to and fro; a product with ones
+ * ends the path. The paths of the loss hold softmax over the whole vocabulary; there the type is written down.
+ */
+const half: OnnxTable = {
+  ...standard,
+  ReduceSum: (context, written) => {
+    const { node, inputs, output, attributes: { axes } } = written // prettier-ignore
+    const { shape } = node.inputs[0]
+    if (shape.length !== 2 || axes.length !== 1 || axes[0] !== 0) return standard.ReduceSum(context, written)
+    const make = (): Uint8Array => new Uint8Array(new Float32Array(shape[0]).fill(1).buffer)
+    const ones = context.bytes(`ones:${shape[0]}`, onnxElementTypes.float32, [1, shape[0]], make)
+    const sums = context.node('MatMul', [ones, inputs[0]])
+    context.node('Reshape', [sums, context.int64s(node.shape)], [output(0)])
   },
+  CrossEntropy: crossEntropyIn('bfloat16'),
 }
 
 /** ONNX Runtime has these fused, some outside the standard: fewer passes over memory and no transposed copies. */
@@ -187,7 +199,28 @@ const webgpu: OnnxTable = {
 }
 
 /** The rules of each dialect. */
-export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard, onnxruntime, webgpu }
+export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard, half, onnxruntime, webgpu }
+
+/**
+ * Outputs: max z − log max p − z[label], p = softmax z, and log Σ eᶻ = max z − log max p, where max p ≥ 1/V cannot vanish.
+ * @param type of the values that are as large as the logits
+ */
+function crossEntropyIn(type: 'float32' | 'bfloat16'): OnnxRule<'CrossEntropy'> {
+  return (context, { inputs: [logits, labels], output }) => {
+    const cast = (x: string, to: keyof typeof onnxElementTypes, outputs?: readonly string[]): string =>
+      type === 'float32' ? x : context.node('Cast', [x], outputs, { to: { int: onnxElementTypes[to] } })
+    const short = cast(logits, type)
+    const shares = context.node('Softmax', [short], type === 'float32' ? [output(1)] : undefined, { axis: { int: -1 } })
+    cast(shares, 'float32', [output(1)])
+    const last = context.int64s([-1])
+    const largest = (x: string): string =>
+      cast(context.node('ReduceMax', [x, last], undefined, { keepdims: { int: 0 } }), 'float32')
+    context.node('Sub', [largest(short), context.node('Log', [largest(shares)])], [output(2)])
+    const column = context.node('Unsqueeze', [labels, last])
+    const picked = cast(context.node('GatherElements', [short, column], undefined, { axis: { int: 1 } }), 'float32')
+    context.node('Sub', [output(2), context.node('Squeeze', [picked, last])], [output(0)])
+  }
+}
 
 /** 1 / sqrt(mean of x² over the last axis + epsilon) */
 function inverseRoot(context: OnnxContext, x: string, epsilon: number, name: string): string {

@@ -31,7 +31,7 @@ export interface WrittenGraph {
 export type FrozenInputs = ReadonlyMap<string, FrozenTensor>
 
 /**
- * @param dialect `standard` has only operations of the ONNX standard
+ * @param dialect `standard` and `half` have only operations of the ONNX standard
  * @param frozen inputs by name that are stored instead of fed
  * @throws AppError `onnx-too-large`; `duplicate-input` when two inputs share a name but not a type; `shape` for a frozen
  * value of another type than its input
@@ -51,7 +51,7 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
   writer.writeOperations()
   return {
     bytes: encodeOnnx({
-      opsets: dialect === 'standard' ? { '': 21 } : { '': 21, 'com.microsoft': 1 },
+      opsets: dialect === 'standard' || dialect === 'half' ? { '': 21 } : { '': 21, 'com.microsoft': 1 },
       nodes: writer.nodes,
       initializers: writer.initializers,
       inputs: Object.entries(inputs).map(([name, type]) => describe(name, type)),

@@ -1,6 +1,6 @@
 // Shapes and element types of the tensors in a graph, and the host arrays that hold their values.
 
-export type DType = 'float32' | 'float16' | 'int64' | 'int32' | 'uint8' | 'bool'
+export type DType = 'float32' | 'float16' | 'bfloat16' | 'int64' | 'int32' | 'uint8' | 'bool'
 
 export interface TensorType {
   readonly dtype: DType
@@ -12,6 +12,7 @@ export interface TensorType {
 export const elementBytes: { readonly [D in DType]: number } = {
   float32: 4,
   float16: 2,
+  bfloat16: 2,
   int64: 8,
   int32: 4,
   uint8: 1,

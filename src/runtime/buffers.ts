@@ -5,6 +5,7 @@ import { elementCount, type DType, type HostArray, type HostTensor, type TensorT
 const arrayTypes = {
   float32: Float32Array,
   float16: Uint16Array,
+  bfloat16: Uint16Array,
   int64: BigInt64Array,
   int32: Int32Array,
   uint8: Uint8Array,

@@ -19,11 +19,14 @@ export interface OpenvinoApi {
   setTensor(request: Handle, name: string, tensor: Handle): void
   /** Runs on a thread of its own. */
   infer(request: Handle): Promise<void>
+  /** Gives memory that native code has freed back to the system, where its allocator keeps it. */
+  returnFreed(): void
 }
 
 /** Numbers of ov_element_type_e. */
 const elementTypes: { readonly [D in DType]: number } = {
   bool: 1,
+  bfloat16: 2,
   float16: 3,
   float32: 4,
   int32: 9,
@@ -95,6 +98,19 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
     async infer(request) {
       check(await inferAsync(request))
     },
+    returnFreed: findTrim(koffi),
+  }
+}
+
+/** `malloc_trim` of the GNU C library; nothing elsewhere. */
+function findTrim(koffi: {
+  load(file: string): { func(name: string, result: string, parameters: string[]): unknown }
+}) {
+  try {
+    const trim = koffi.load('libc.so.6').func('malloc_trim', 'int', ['size_t']) as (keep: number) => number
+    return (): void => void trim(0)
+  } catch {
+    return (): void => undefined
   }
 }
 

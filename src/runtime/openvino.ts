@@ -15,8 +15,6 @@ import { watchSharedArrays } from './shared-arrays.js'
 
 type Tensors = Readonly<Record<string, HostTensor>>
 
-const dialect = 'standard'
-
 /**
  * OpenVINO on the processor. The native libraries are found and loaded here, at the first call.
  * @param precision `bf16` computes in bfloat16 where the processor can; arrays stay float32
@@ -26,6 +24,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
   const libraries = findOpenvinoLibraries()
   if (!libraries) throw openvinoMissing()
   const api = await loadOnce(libraries)
+  const dialect = precision === 'bf16' ? 'half' : 'standard'
   const open = (written: WrittenGraph, options: CompileOptions = {}): OpenvinoProgram => {
     const properties = {
       INFERENCE_PRECISION_HINT: precision,
@@ -115,6 +114,8 @@ class OpenvinoProgram implements Program {
   private readonly tensors = new Map<string, Wrapped>()
   /** Shared arrays that were tried: true when the request may write over what it reads. */
   private readonly tried = new Map<string, boolean>()
+  /** The first run frees what OpenVINO had for inputs before it was given arrays, as much as all weights together. */
+  private hasRun = false
   /** Runs of one request wait for each other. */
   private queue: Promise<unknown> = Promise.resolve()
 
@@ -159,6 +160,8 @@ class OpenvinoProgram implements Program {
     for (const name of Object.keys(outputs)) this.bind(outputs[name].onnxName, results[name])
     try {
       await this.api.infer(this.request)
+      if (!this.hasRun) this.api.returnFreed()
+      this.hasRun = true
     } catch (cause) {
       throw failed('runtime-run', { en: 'failed while running', ru: 'остановился с ошибкой' }, cause)
     }
