@@ -1,4 +1,4 @@
-// Turns the code of one function into the bytes of a WebAssembly module that exports it beside its memory.
+// Turns the code of one function into the bytes of a WebAssembly module that works on a memory it is given.
 
 export const instruction = {
   loop: [0x03, 0x40],
@@ -10,6 +10,7 @@ export const instruction = {
   constant: 0x41,
   lessThan: 0x49,
   add: 0x6a,
+  addDouble: 0xa0,
 } as const
 
 /** Instructions on four numbers (or two of float64), after their common prefix. */
@@ -33,10 +34,11 @@ export const simd = {
   addDouble: 0xf0,
   mulDouble: 0xf2,
   widen: 0x5f,
+  laneDouble: 0x21,
 } as const
 
 /** Value types of parameters and locals. */
-const wasmTypes = { i32: 0x7f, f32: 0x7d, v128: 0x7b } as const
+const wasmTypes = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const
 
 type WasmType = keyof typeof wasmTypes
 
@@ -46,20 +48,23 @@ export interface WasmFunction {
   readonly locals: readonly WasmType[]
   /** Instructions without the final `end`. */
   readonly code: readonly number[]
-  /** Bytes of the memory, rounded up to whole pages of 64 KiB; it never grows. */
-  readonly memoryBytes: number
+  /** What the code leaves on the stack. Default nothing. */
+  readonly result?: WasmType
 }
 
-/** The bytes of a module that exports `run`, which returns nothing, and `memory`. */
-export function encodeWasm({ parameters, locals, code, memoryBytes }: WasmFunction): Uint8Array {
-  const pages = leb128(Math.ceil(memoryBytes / 65536))
+/** Pages of 64 KiB that a memory can have: 4 GiB. */
+export const mostPages = 65536
+
+/** The bytes of a module that exports `run` and imports `host.memory`, shared between threads, of up to `mostPages`. */
+export function encodeWasm({ parameters, locals, code, result }: WasmFunction): Uint8Array {
+  const results = list(result ? [[wasmTypes[result]]] : [])
   const body = [...list(locals.map(type => [1, wasmTypes[type]])), ...code, instruction.end]
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
-    ...section(1, list([[0x60, ...list(parameters.map(type => [wasmTypes[type]])), 0]])),
+    ...section(1, list([[0x60, ...list(parameters.map(type => [wasmTypes[type]])), ...results]])),
+    ...section(2, list([[...name('host'), ...name('memory'), 2, 3, 0, ...leb128(mostPages)]])),
     ...section(3, list([[0]])),
-    ...section(5, list([[1, ...pages, ...pages]])),
-    ...section(7, list([[...name('run'), 0, 0], [...name('memory'), 2, 0]])), // prettier-ignore
+    ...section(7, list([[...name('run'), 0, 0]])),
     ...section(10, list([[...leb128(body.length), ...body]])),
   ])
 }

@@ -44,10 +44,9 @@ type LoopOp = keyof typeof rules
 
 /**
  * @param graph float32 throughout; inputs of rank 0 and arrays of one shape, which may be run at any length
- * @param memoryBytes room for the arrays
  * @throws AppError `not-pointwise` naming the operation that a loop cannot hold
  */
-export function writeLoop({ outputs }: Graph, memoryBytes: number): WrittenLoop {
+export function writeLoop({ outputs }: Graph): WrittenLoop {
   const order = topologicalOrder(Object.values(outputs))
   const inputs = order.filter(({ op }) => op === 'Input')
   const [scalars, arrays] = [inputs.filter(isScalar), inputs.filter(node => !isScalar(node))]
@@ -77,7 +76,7 @@ export function writeLoop({ outputs }: Graph, memoryBytes: number): WrittenLoop 
   const parameters = Array.from({ length: at }, (_, i) => (i < begins ? 'i32' as const : 'f32' as const)) // prettier-ignore
   const locals = ['i32' as const, ...order.map(() => 'v128' as const)]
   return {
-    bytes: encodeWasm({ parameters, locals, code, memoryBytes }),
+    bytes: encodeWasm({ parameters, locals, code }),
     inputs: arrays.map(nameOf),
     outputs: Object.keys(outputs),
     scalars: scalars.map(nameOf),

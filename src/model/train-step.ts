@@ -2,8 +2,9 @@
 import { AppError } from '../base/errors.js'
 import { peakBytes } from '../graph/liveness.js'
 import type { Graph, Node } from '../graph/graph.js'
-import { elementCount, type HostTensor } from '../graph/tensor.js'
+import { elementCount, type FloatTensor, type HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
+import { allocateBeside, memoryOf, openPlaces } from '../runtime/wasm-memory.js'
 import { createAdapter, type Adapter } from './adapter.js'
 import { createDropout } from './dropout.js'
 import { checkLossSettings } from './loss.js'
@@ -40,7 +41,8 @@ interface Forward extends StepResult {
 }
 
 /**
- * Compiles forward and backward for one size of batch; the forward-only program is compiled at the first `evaluate`.
+ * Compiles forward and backward for one size of batch; what is trained moves to new arrays in `weights` of the model or of
+ * the adapter, beside which gradients and moments stay in memory as long as anybody holds one of them. The forward-only program is compiled at the first `evaluate`.
  * @throws AppError `unknown-target`, `bad-setting`, `adapter-mismatch`, `sequence-too-long`, `runtime-compile`
  */
 export async function createTrainingStep(model: Model, method: Method, options: StepOptions): Promise<ModelStep> {
@@ -49,14 +51,15 @@ export async function createTrainingStep(model: Model, method: Method, options: 
     method.kind === 'full' ? undefined : (options.adapter ?? createAdapter(model, method, options.seed ?? 0))
   const rate = adapter && 'dropout' in adapter.method ? (adapter.method.dropout ?? 0) : 0
   const dropout = rate > 0 ? createDropout(rate, options.seed ?? 0) : undefined
-  const parts = bindParts(model, adapter, dropout?.apply, runtime.storesFrozen)
   checkLossSettings(options)
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
   if (method.kind === 'full') checkTrainable(model, names)
+  placeTrained(adapter?.weights ?? model.weights, names)
+  const parts = bindParts(model, adapter, dropout?.apply, runtime.storesFrozen)
   const graph = stepGraph(model, parts, names, options)
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
-    return { name, shape, data, gradient: new Float32Array(data.length), decay: shape.length >= 2 }
+    return { name, shape, data, gradient: allocateBeside(data, data.length), decay: shape.length >= 2 }
   })
   const loss = new Float32Array(1)
   const outputs: Record<string, Node> = { loss: graph.lossSum }
@@ -102,6 +105,18 @@ export async function createTrainingStep(model: Model, method: Method, options: 
       await program.close()
       await (await forward)?.close()
     },
+  }
+}
+
+/** Gives tensors arrays that the update works on in place; the arrays that were there before are let go. */
+function placeTrained(weights: Map<string, FloatTensor>, names: readonly string[]): void {
+  const place = openPlaces()
+  for (const name of names) {
+    const tensor = weights.get(name)!
+    if (memoryOf(tensor.data)) continue
+    const data = place(tensor.data.length)
+    data.set(tensor.data)
+    weights.set(name, { ...tensor, data })
   }
 }
 

@@ -1,39 +1,57 @@
 // Turns an array into the sum of its squares, kept in float64, as fast as memory is read.
 import { encodeWasm, instruction, place, repeatWhile, simd, vector } from '../formats/wasm.js'
-import { startWasm, type WasmProgram } from './wasm.js'
+import { memoryOf, openArrayMemory } from './wasm-memory.js'
+import { compileWasm, startWasm, type WasmFunction, type WasmMemory, type WasmModule } from './wasm.js'
 
-/** Numbers that pass through the memory at once. */
+/** Numbers that are summed at once. */
 const stretch = 1 << 14
 
 /** Each holds two sums, so that no addition waits for the one before. */
 const accumulators = 4
 
-let program: WasmProgram | undefined
+let module: WasmModule | undefined
+let copies: { readonly memory: WasmMemory; readonly room: Float32Array } | undefined
 
 /** Σx² of float32 numbers, squared and added in float64; the order of additions depends on the length alone. */
 export function sumOfSquares(x: Float32Array): number {
-  program ??= startWasm(writeLoop())
-  const inside = new Float32Array(program.memory.buffer, 0, stretch)
-  const sums = new Float64Array(program.memory.buffer, 4 * stretch, 2 * accumulators)
+  const memory = memoryOf(x)?.memory
+  const whole = memory ? x.length - (x.length % stretch) : 0
   let total = 0
-  for (let start = 0; start < x.length; start += stretch) {
-    const part = x.subarray(start, start + stretch)
-    inside.set(part)
-    const whole = Math.ceil(part.length / 8) * 8
-    inside.fill(0, part.length, whole)
-    program.run(4 * whole)
-    total += sums.reduce((a, b) => a + b)
+  if (memory) {
+    const run = start(memory)
+    for (let at = 0; at < whole; at += stretch) total += run(4 * stretch, x.byteOffset + 4 * at)!
   }
+  for (let at = whole; at < x.length; at += stretch) total += sumCopy(x.subarray(at, at + stretch))
   return total
 }
 
-/** run(bytes): the squares of eight numbers a round go to four pairs of sums, stored behind the numbers. */
+/** Through a room that is filled up with zeros to a round of the loop. */
+function sumCopy(part: Float32Array): number {
+  copies ??= openRoom()
+  const { memory, room } = copies
+  room.set(part)
+  const round = Math.ceil(part.length / 8) * 8
+  room.fill(0, part.length, round)
+  return start(memory)(4 * round, room.byteOffset)!
+}
+
+function openRoom(): NonNullable<typeof copies> {
+  const { memory, allocate } = openArrayMemory()
+  return { memory, room: allocate(stretch)! }
+}
+
+function start(memory: WasmMemory): WasmFunction {
+  module ??= compileWasm(writeLoop())
+  return startWasm(module, memory)
+}
+
+/** run(bytes, begin): the squares of eight numbers a round go to four pairs of sums, which are added one after another. */
 function writeLoop(): Uint8Array {
-  const { get, set, loop, end } = instruction
-  const [at, numbers, firstSum] = [1, 2, 3]
+  const { get, set, add, addDouble, loop, end } = instruction
+  const [begin, at, numbers, firstSum] = [1, 2, 3, 4]
   const code: number[] = [...loop]
   for (let half = 0; half < 2; half++) {
-    code.push(get, at, ...vector(simd.load), ...place(16 * half), set, numbers)
+    code.push(get, begin, get, at, add, ...vector(simd.load), ...place(16 * half), set, numbers)
     for (let pair = 0; pair < 2; pair++) {
       const sum = firstSum + 2 * half + pair
       const two = [get, numbers, ...(pair === 1 ? upperHalf(numbers) : []), ...vector(simd.widen)]
@@ -41,10 +59,12 @@ function writeLoop(): Uint8Array {
     }
   }
   code.push(...repeatWhile(at, 32), end)
-  for (let i = 0; i < accumulators; i++)
-    code.push(instruction.constant, 0, get, firstSum + i, ...vector(simd.store), ...place(4 * stretch + 16 * i)) // prettier-ignore
+  for (let i = 0; i < 2 * accumulators; i++) {
+    code.push(get, firstSum + (i >> 1), ...vector(simd.laneDouble), i & 1)
+    if (i > 0) code.push(addDouble)
+  }
   const locals = ['i32' as const, 'v128' as const, ...Array.from({ length: accumulators }, () => 'v128' as const)]
-  return encodeWasm({ parameters: ['i32'], locals, code, memoryBytes: 4 * stretch + 16 * accumulators })
+  return encodeWasm({ parameters: ['i32', 'i32'], locals, code, result: 'f64' })
 }
 
 /** Numbers 2 and 3 in the place of 0 and 1. */

@@ -2,6 +2,7 @@
 import { add, input } from '../graph/build.js'
 import type { Batch, StepResult, TrainingStep } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
+import { allocateBeside } from '../runtime/wasm-memory.js'
 
 let addition: PointwiseProgram | undefined
 
@@ -37,7 +38,8 @@ export async function runMicroBatches(step: TrainingStep, batches: readonly Batc
 // `run` overwrites the gradients, so they are kept aside until the last micro-batch, which takes the sum back.
 function accumulate(step: TrainingStep, index: number, count: number): void {
   let buffers = sums.get(step)
-  if (!buffers) sums.set(step, (buffers = step.parameters.map(({ gradient }) => new Float32Array(gradient.length))))
+  if (!buffers)
+    sums.set(step, (buffers = step.parameters.map(({ gradient }) => allocateBeside(gradient, gradient.length))))
   step.parameters.forEach(({ gradient }, i) => {
     if (index === 0) return buffers[i].set(gradient)
     const [from, to] = index === count - 1 ? [buffers[i], gradient] : [gradient, buffers[i]]

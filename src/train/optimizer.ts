@@ -5,6 +5,7 @@ import type { Parameter } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { sumOfSquares } from '../runtime/sum-of-squares.js'
+import { allocateBeside } from '../runtime/wasm-memory.js'
 import { checkOptimizerSettings } from './optimizer-settings.js'
 import type { ElementwiseRule, RuleChoice, StateArray, StepNumbers, TensorRule } from './update-rule.js'
 import { updateRules, type OptimizerName, type OptimizerSettings } from './update-rules.js'
@@ -114,8 +115,7 @@ async function compileRules(
   const whole = new Map<TensorRule, Map<string, Program>>()
   for (const rule of new Set(parameters.map(choose))) {
     const mine = parameters.filter(parameter => choose(parameter) === rule)
-    if (rule.family === 'elementwise')
-      pointwise.set(rule, compilePointwise(rule.graph, { ownNumbers: countMoments(rule, mine) }))
+    if (rule.family === 'elementwise') pointwise.set(rule, compilePointwise(rule.graph))
     else whole.set(rule, await compileShapes(rule, mine, runtime))
   }
   return {
@@ -125,11 +125,6 @@ async function compileRules(
       for (const shapes of whole.values()) for (const program of shapes.values()) await program.close()
     },
   }
-}
-
-/** Each array is rounded up to a multiple of four numbers. */
-function countMoments({ moments }: ElementwiseRule, parameters: readonly Parameter[]): number {
-  return moments.length * parameters.reduce((sum, { data }) => sum + 4 * Math.ceil(data.length / 4), 0)
 }
 
 async function compileShapes(
@@ -155,7 +150,7 @@ function createSlot(parameter: Parameter, choose: RuleChoice, { pointwise, whole
   }
   const { data, gradient, decay } = parameter
   const program = pointwise.get(rule)!
-  const state = Object.fromEntries(rule.moments.map(name => [name, program.allocate(data.length)]))
+  const state = Object.fromEntries(rule.moments.map(name => [name, allocateBeside(data, data.length)]))
   const feeds = { p: data, g: gradient, ...state }
   const results = Object.fromEntries(Object.entries({ p: data, ...state }).map(([name, values]) => [`${name}_next`, values])) // prettier-ignore
   return { parameter, state, update: numbers => program.run(feeds, rule.coefficients(numbers, decay), results) }

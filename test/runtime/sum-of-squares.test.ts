@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { uniformAt } from '../../src/base/random.js'
 import { sumOfSquares } from '../../src/runtime/sum-of-squares.js'
+import { openArrayMemory } from '../../src/runtime/wasm-memory.js'
 
 /** Kahan's sum, whose error does not grow with the count. */
 function addExactly(numbers: Iterable<number>, of: (x: number) => number): number {
@@ -19,6 +20,9 @@ it.each([0, 1, 3, 7, 8, 9, 16_383, 16_384, 16_385, 100_003])('the sum of %i squa
   const expected = addExactly(x.values(), value => value * value)
   sumOfSquares(new Float32Array(20_000).fill(9)) // what is left in the memory must not count
   expect(Math.abs(sumOfSquares(x) - expected)).toBeLessThanOrEqual(1e-14 * expected)
+  const placed = openArrayMemory().allocate(length)!
+  placed.set(x)
+  expect(sumOfSquares(placed), 'where it lies').toBe(sumOfSquares(x))
 })
 
 it('squares beyond float32 count, and what is not finite shows', () => {

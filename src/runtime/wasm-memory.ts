@@ -1,0 +1,77 @@
+// Float32 arrays in memories of WebAssembly, where loops, native code and every thread work on them in place.
+import { mostPages } from '../formats/wasm.js'
+import { createWasmMemory, type WasmMemory } from './wasm.js'
+
+/** A memory, and how arrays are taken from it; nothing is given back before all of it is. */
+export interface ArrayMemory {
+  readonly memory: WasmMemory
+  /** Zeros on a border of 64 bytes; undefined when the memory is full or the machine has no room. */
+  allocate(length: number): Float32Array | undefined
+}
+
+const pageBytes = 65536
+/** A line of the processor's cache: two threads never write one. */
+const lineBytes = 64
+
+/** Every buffer of a memory: it has a longer one each time that it has grown. */
+const memories = new WeakMap<ArrayBufferLike, ArrayMemory>()
+
+/** @throws RangeError when the machine has no room */
+export function openArrayMemory(): ArrayMemory {
+  const memory = createWasmMemory(mostPages)
+  let used = 0
+  const own: ArrayMemory = {
+    memory,
+    allocate(length) {
+      const [begin, end] = [used, used + lineBytes * Math.ceil((4 * length) / lineBytes)]
+      if (end > mostPages * pageBytes) return undefined
+      const missing = Math.ceil((end - memory.buffer.byteLength) / pageBytes)
+      try {
+        if (missing > 0) memory.grow(missing)
+      } catch {
+        return undefined
+      }
+      used = end
+      memories.set(memory.buffer, own)
+      return new Float32Array(memory.buffer, begin, length)
+    },
+  }
+  return own
+}
+
+/** The memory that an array was taken from; undefined for any other array. */
+export function memoryOf({ buffer }: Float32Array): ArrayMemory | undefined {
+  return memories.get(buffer)
+}
+
+/** Zeros in the memory of another array where there is room left, else in a buffer of their own. */
+export function allocateBeside(neighbour: Float32Array, length: number): Float32Array {
+  return memoryOf(neighbour)?.allocate(length) ?? new Float32Array(new ArrayBuffer(4 * length))
+}
+
+/** So much of a memory goes to arrays of `openPlaces`; the rest is for what is put beside each of them. */
+const placedBytes = 0.75 * 2 ** 30
+
+/**
+ * Places for arrays that each get up to four others of their length beside them: a gradient, its sum, two moments.
+ * @returns zeros; an array that is too large for this gets a buffer of its own
+ */
+export function openPlaces(): (length: number) => Float32Array {
+  let current: ArrayMemory | undefined
+  let taken = 0
+  return length => {
+    const bytes = 4 * length
+    if (bytes <= placedBytes && (!current || taken + bytes > placedBytes)) [current, taken] = [tryOpen(), 0]
+    const placed = bytes <= placedBytes ? current?.allocate(length) : undefined
+    if (placed) taken += bytes
+    return placed ?? new Float32Array(new ArrayBuffer(bytes))
+  }
+}
+
+function tryOpen(): ArrayMemory | undefined {
+  try {
+    return openArrayMemory()
+  } catch {
+    return undefined
+  }
+}
