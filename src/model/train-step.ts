@@ -1,6 +1,5 @@
 // A model and a method to a compiled training step: one micro-batch in, loss and gradients out, all buffers kept.
 import { AppError } from '../base/errors.js'
-import { peakBytes } from '../graph/liveness.js'
 import type { Graph, Node } from '../graph/graph.js'
 import { elementCount, type FloatTensor, type HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
@@ -24,9 +23,6 @@ export interface StepOptions extends StepSettings {
   readonly seed?: number
   readonly threads?: number
 }
-
-/** Values of a step up to this size stay allocated from step to step; getting larger ones anew costs little beside computing them. */
-const keptBytes = 512 * 2 ** 20
 
 /** A training step of a model in memory: its parameters are the arrays of the model or of the adapter. */
 export interface ModelStep extends TrainingStep {
@@ -74,8 +70,9 @@ export async function createTrainingStep(model: Model, method: Method, options: 
     Object.assign(results, added.results)
     return added
   })
-  const memory = peakBytes({ outputs }) <= keptBytes ? 'fast' : 'small'
-  const program = await runtime.compile({ outputs }, { threads, frozen: parts.frozen, memory })
+  // step and evaluation never run at the same time
+  const compiling = { threads, frozen: parts.frozen, values: 'shared' } as const
+  const program = await runtime.compile({ outputs }, compiling)
   const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
@@ -94,10 +91,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
     },
     async evaluate(data) {
       checkBatch(data, batch, length)
-      const compiled = await (forward ??= runtime.compile(
-        { outputs: { loss: evaluation() } },
-        { threads, frozen: parts.frozen },
-      ))
+      const compiled = await (forward ??= runtime.compile({ outputs: { loss: evaluation() } }, compiling))
       await compiled.run({ ...weights, ...batchFeeds(data) }, { loss: results.loss })
       return { lossSum: loss[0], tokens: countTokens(data) }
     },

@@ -10,8 +10,8 @@ export type OrtHandle = bigint
 
 interface OrtSettings {
   readonly threads: number
-  /** Whether freed memory is kept for the next run. */
-  readonly arena: boolean
+  /** Whose arena values lie in: the session's own, or the one that all sharing sessions have together. */
+  readonly values: 'own' | 'shared'
   /** Entries of the session's configuration. */
   readonly config: Readonly<Record<string, string>>
 }
@@ -58,7 +58,7 @@ const places = {
   createSession: 8,
   run: 9,
   createOptions: 10,
-  disableArena: 19,
+  disablePattern: 17,
   setLogSeverity: 22,
   setOptimization: 23,
   setIntraThreads: 24,
@@ -70,12 +70,40 @@ const places = {
   freeValue: 96,
   freeOptions: 100,
   addConfig: 130,
+  registerAllocator: 144,
+  createArenaSettings: 156,
+  freeArenaSettings: 157,
+  unregisterAllocator: 177,
 } as const
 
 /** The oldest version of the table that has them all. */
 const apiVersion = 17
 /** Enumerators of the C API. */
 const [silent, everything, arenaAllocator, defaultMemory] = [4, 99, 1, 0]
+/** How an arena grows (each part twice the last), its first part and the waste it allows: the library's own choices. */
+const arenaDefaults = [0, -1, -1] as const
+
+/**
+ * Values of a shared session lie in the process's arena, what it stores of the model does not. Such a session also does
+ * without the library's plan of memory: it would take one block for all values of a run in addition to what the first
+ * run, which the plan is made from, has left in the arena.
+ */
+const sharedValues = { 'session.use_env_allocators': '1', 'session.use_device_allocator_for_initializers': '1' }
+
+/** Opens something for its first user and closes it after the last. */
+function countUsers({ open, close }: { open(): void; close(): void }): { enter(): void; leave(): void } {
+  let users = 0
+  return {
+    enter() {
+      if (users === 0) open()
+      users++
+    },
+    leave() {
+      users--
+      if (users === 0) close()
+    },
+  }
+}
 
 let loaded: Promise<OrtApi> | undefined
 
@@ -85,19 +113,36 @@ export function loadOrtApi(): Promise<OrtApi> {
   return loaded
 }
 
-async function openLibrary(): Promise<OrtApi> {
+type Place = keyof typeof places
+type Parameters = readonly unknown[]
+
+/** Functions of the library by name, made callable; `values` are theirs, in order. */
+interface OrtCalls {
+  readonly koffi: typeof import('koffi').default
+  /** A parameter that a new pointer is written to. */
+  readonly out: unknown
+  plain(name: Place, result: string, parameters: Parameters): (...values: unknown[]) => unknown
+  /** One that throws what its status says. */
+  checked(name: Place, parameters: Parameters): (...values: unknown[]) => void
+  /** The same on a thread of its own. */
+  later(name: Place, parameters: Parameters): (...values: unknown[]) => Promise<void>
+  /** What a function gives that writes a pointer as its last parameter. */
+  creating(call: (...values: unknown[]) => void, ...values: unknown[]): OrtHandle
+}
+
+const pointer = 'void *'
+
+async function loadCalls(): Promise<OrtCalls> {
   const { default: koffi } = await import('koffi')
   const entry = createRequire(import.meta.url).resolve('onnxruntime-node')
   const folder = join(dirname(entry), '..', 'bin', 'napi-v6', process.platform, process.arch)
   const base = (koffi.load(join(folder, files[process.platform])).func('OrtGetApiBase', 'void *', []) as () => OrtHandle)() // prettier-ignore
-  const pointer = 'void *'
-  const out = koffi.out(koffi.pointer(pointer))
   const [getApi] = koffi.decode(base, koffi.array(pointer, 1)) as OrtHandle[]
   const api = (koffi.decode(getApi, koffi.proto(pointer, ['uint32_t'])) as (version: number) => OrtHandle | null)(apiVersion) // prettier-ignore
   if (api === null) throw new Error(`no table of version ${apiVersion}`)
-  const table = koffi.decode(api, koffi.array(pointer, places.addConfig + 1)) as OrtHandle[]
+  const table = koffi.decode(api, koffi.array(pointer, Math.max(...Object.values(places)) + 1)) as OrtHandle[]
   type Call = ((...values: unknown[]) => unknown) & { async: (...values: unknown[]) => void }
-  const plain = (name: keyof typeof places, result: string, parameters: readonly unknown[]): Call =>
+  const plain = (name: Place, result: string, parameters: Parameters): Call =>
     koffi.decode(table[places[name]], koffi.proto(result, parameters as string[])) as Call
   const errorMessage = plain('errorMessage', 'str', [pointer])
   const freeStatus = plain('freeStatus', 'void', [pointer])
@@ -107,46 +152,68 @@ async function openLibrary(): Promise<OrtApi> {
     freeStatus(status)
     throw new Error(words)
   }
-  const checked = (name: keyof typeof places, parameters: readonly unknown[]) => {
-    const call = plain(name, pointer, parameters)
-    return (...values: unknown[]): void => check(call(...values))
+  return {
+    koffi,
+    out: koffi.out(koffi.pointer(pointer)),
+    plain,
+    checked(name, parameters) {
+      const call = plain(name, pointer, parameters)
+      return (...values) => check(call(...values))
+    },
+    later(name, parameters) {
+      const call = plain(name, pointer, parameters)
+      const start = promisify(call.async as (...values: unknown[]) => void) as (...values: unknown[]) => Promise<unknown> // prettier-ignore
+      return async (...values) => check(await start(...values))
+    },
+    creating(call, ...values) {
+      const made: [OrtHandle | null] = [null]
+      call(...values, made)
+      return made[0]!
+    },
   }
-  const creating = (call: (...values: unknown[]) => void, ...values: unknown[]): OrtHandle => {
-    const made: [OrtHandle | null] = [null]
-    call(...values, made)
-    return made[0]!
-  }
-  const later = (name: keyof typeof places, parameters: readonly unknown[]) => {
-    const call = plain(name, pointer, parameters)
-    const start = promisify(call.async as (...values: unknown[]) => void) as (...values: unknown[]) => Promise<unknown>
-    return async (...values: unknown[]): Promise<void> => check(await start(...values))
-  }
-  const createEnv = checked('createEnv', ['int', 'str', out])
+}
+
+async function openLibrary(): Promise<OrtApi> {
+  const calls = await loadCalls()
+  const { koffi, out, plain, checked, later, creating } = calls
   const createOptions = checked('createOptions', [out])
   const numbers = (['setIntraThreads', 'setInterThreads', 'setOptimization', 'setLogSeverity'] as const).map(name => checked(name, [pointer, 'int'])) // prettier-ignore
-  const disableArena = checked('disableArena', [pointer])
+  const disablePattern = checked('disablePattern', [pointer])
   const addConfig = checked('addConfig', [pointer, 'str', 'str'])
   const createSession = later('createSession', [pointer, pointer, 'size_t', pointer, out])
   const run = later('run', [pointer, pointer, pointer, pointer, 'size_t', pointer, 'size_t', pointer])
   const createTensor = checked('createTensor', [pointer, pointer, 'size_t', pointer, 'size_t', 'int', out])
-  const environment = creating(createEnv, silent, 'dvoynik')
+  const environment = creating(checked('createEnv', ['int', 'str', out]), silent, 'dvoynik')
   const memory = creating(checked('createMemoryInfo', ['int', 'int', out]), arenaAllocator, defaultMemory)
   const freeOptions = plain('freeOptions', 'void', [pointer])
+  const freeSession = plain('freeSession', 'void', [pointer])
+  const sharedArena = countUsers(arenaOf(calls, environment, memory))
+  const sharing = new Set<OrtHandle>()
   return {
-    async createSession(model, { threads, arena, config }) {
+    async createSession(model, { threads, values, config }) {
       const options = creating(createOptions)
+      const shares = values === 'shared'
+      if (shares) sharedArena.enter()
       try {
         ;[threads, 1, everything, silent].forEach((value, i) => numbers[i](options, value))
-        if (!arena) disableArena(options)
-        for (const [key, value] of Object.entries(config)) addConfig(options, key, value)
+        if (shares) disablePattern(options)
+        const entries = { ...config, ...(shares ? sharedValues : {}) }
+        for (const [key, value] of Object.entries(entries)) addConfig(options, key, value)
         const made: [OrtHandle | null] = [null]
         await createSession(environment, model, model.byteLength, options, made)
+        if (shares) sharing.add(made[0]!)
         return made[0]!
+      } catch (thrown) {
+        if (shares) sharedArena.leave()
+        throw thrown
       } finally {
         freeOptions(options)
       }
     },
-    freeSession: plain('freeSession', 'void', [pointer]) as (session: OrtHandle) => void,
+    freeSession(session) {
+      freeSession(session)
+      if (sharing.delete(session)) sharedArena.leave()
+    },
     wrap({ dtype, shape, data }) {
       // Asking for `.buffer` moves a small array out of V8's heap for good; until then the collector may move it.
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
@@ -160,5 +227,21 @@ async function openLibrary(): Promise<OrtApi> {
     },
     run: (session, inputs, given, outputs, fetched) =>
       run(session, null, inputs.pointers, given, given.length, outputs.pointers, fetched.length, fetched),
+  }
+}
+
+/** Memory for values that the environment has for its sessions, and how it is given back. */
+function arenaOf({ out, plain, checked, creating }: OrtCalls, environment: OrtHandle, memory: OrtHandle) {
+  const register = checked('registerAllocator', [pointer, pointer, pointer])
+  const unregister = checked('unregisterAllocator', [pointer, pointer])
+  const createSettings = checked('createArenaSettings', ['size_t', 'int', 'int', 'int', out])
+  const freeSettings = plain('freeArenaSettings', 'void', [pointer])
+  return {
+    open() {
+      const settings = creating(createSettings, 0, ...arenaDefaults)
+      register(environment, memory, settings)
+      freeSettings(settings)
+    },
+    close: () => unregister(environment, memory),
   }
 }

@@ -79,7 +79,7 @@ async function createSession(
   library: Library,
   { bytes, root }: WrittenGraph,
   provider: Provider,
-  { threads, memory = 'fast' }: CompileOptions,
+  { threads }: CompileOptions,
 ): Promise<InferenceSession> {
   try {
     return await library.InferenceSession.create(bytes, {
@@ -87,7 +87,6 @@ async function createSession(
       intraOpNumThreads: threads ?? cpus().length,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
-      enableCpuMemArena: memory === 'fast',
       extra: {
         session: {
           intra_op: { spin_duration_us: spinningUs },
@@ -105,13 +104,13 @@ async function createSession(
 async function openDirect(
   api: OrtApi,
   written: WrittenGraph,
-  { threads = cpus().length, memory = 'fast' }: CompileOptions,
+  { threads = cpus().length, values = 'own' }: CompileOptions,
   check?: SharedArrayCheck,
 ): Promise<Program> {
   const config: Record<string, string> = { 'session.intra_op.spin_duration_us': spinningUs }
   if (written.root !== undefined) config['session.model_external_initializers_file_folder_path'] = written.root
   try {
-    const session = await api.createSession(written.bytes, { threads, arena: memory === 'fast', config })
+    const session = await api.createSession(written.bytes, { threads, values, config })
     return new DirectProgram(api, session, written, cause => failed('runtime-run', whileRunning, cause), check)
   } catch (cause) {
     throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)

@@ -35,10 +35,10 @@ export interface CompileOptions {
   /** Worker threads inside one operation; default: all cores. */
   readonly threads?: number
   /**
-   * `fast` (default) keeps freed memory for the next step; `small` returns it at once. Measured on four layers of GPT-2
-   * at T = 512 with ONNX Runtime: 1.87 GB against 0.92 GB resident, for some 15 % more processor time.
+   * Where the values of a run lie, for a runtime with a choice: in memory of the program's `own` (default), or in memory
+   * `shared` with other programs that ask for it, which run one after another: then all of them need what the largest does.
    */
-  readonly memory?: 'fast' | 'small'
+  readonly values?: 'own' | 'shared'
 }
 
 /** A compiled graph. Buffers given to `run` stay alive until `close`. */

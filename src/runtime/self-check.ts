@@ -46,7 +46,7 @@ export async function checkRuntime(
 ): Promise<Verdict> {
   const inputs = withoutZeros(written, feeds)
   const expected = allocateOutputs(written)
-  const program = await reference.compile(graph, { threads, memory: 'small' })
+  const program = await reference.compile(graph, { threads })
   const started = performance.now()
   await program.run(inputs, expected)
   const limitMs = patienceMs + 30 * (performance.now() - started)
