@@ -305,7 +305,7 @@ function invert(perm: readonly number[]): number[] {
 }
 
 function isFloat({ dtype }: Node): boolean {
-  return dtype === 'float32' || dtype === 'float16'
+  return dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16'
 }
 
 /** The further outputs of some operations are there for their own gradients and lead no further. */

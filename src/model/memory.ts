@@ -43,7 +43,7 @@ const operationBytes = 2 ** 13
 export function predictMemory(model: Model, method: Method, settings: MemorySettings): MemoryNeed {
   const adapter = method.kind === 'full' ? undefined : (settings.adapter ?? createAdapter(model, method, 0))
   const rate = adapter && 'dropout' in adapter.method ? (adapter.method.dropout ?? 0) : 0
-  const parts = bindParts(model, adapter, rate > 0 ? createDropout(rate, 0).apply : undefined)
+  const parts = bindParts(model, adapter, { dropout: rate > 0 ? createDropout(rate, 0).apply : undefined })
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
   const graph = stepGraph(model, parts, names, settings)
   const ends = [graph.lossSum, ...graph.gradients.flatMap(({ base, added }) => [base, ...added.flatMap(({ rows, ids }) => [rows, ids])])] // prettier-ignore

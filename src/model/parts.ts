@@ -1,5 +1,6 @@
 // Weights of a model (and an adapter) to the graph inputs that the decoder is built on, with the arrays to feed them.
-import { add, concat, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, slice, zeros, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
+import { add, cast, concat, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, slice, zeros, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
+import { toBfloat16 } from '../formats/half.js'
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor, FrozenTensor } from '../graph/tensor.js'
 import { adapterNames, checkAdapter, savedTensors, type Adapter } from './adapter.js'
@@ -21,20 +22,25 @@ export interface BoundParts extends Parts, Omit<GraphChanges, 'linear' | 'branch
   readonly frozen: ReadonlyMap<string, FrozenTensor>
 }
 
+export interface PartsOptions {
+  /** What a training step leaves of the input of an adapter's module; nothing is left out by default. */
+  readonly dropout?: (x: Node, module: string) => Node
+  /**
+   * Whether the transposes of quantised weights may be stored too, which makes their gradients as fast as the products
+   * themselves where the runtime stores what is frozen.
+   */
+  readonly mirrored?: boolean
+  /** Whether this matrix of the model never changes and is computed with in bfloat16: it is given in that type then. */
+  readonly isHalf?: (name: string) => boolean
+}
+
 /**
  * Weights are inputs, not constants: training changes them in place, and several programs share one copy.
- * @param dropout what a training step leaves of the input of an adapter's module; nothing is left out by default
- * @param mirrored whether the transposes of quantised weights may be stored too, which makes their gradients as fast as
- * the products themselves where the runtime stores what is frozen
  * @throws AppError `adapter-mismatch`
  */
-export function bindParts(
-  model: Model,
-  adapter?: Adapter,
-  dropout: (x: Node, module: string) => Node = x => x,
-  mirrored = false,
-): BoundParts {
-  const inputs = inputsOf(model, adapter, mirrored)
+export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions = {}): BoundParts {
+  const { dropout = (x: Node): Node => x } = options
+  const inputs = inputsOf(model, adapter, options)
   const { names } = architectures[model.config.modelType]
   const embedding = `${names.embedding}.weight`
   const head = model.config.tied ? embedding : `${names.head}.weight`
@@ -44,7 +50,7 @@ export function bindParts(
     const bias = options.bias && model.weights.has(`${module}.bias`) ? weight(`${module}.bias`) : undefined
     const short = inputs.product(x, `${module}.weight`)
     if (short) return bias ? add(short, bias) : short
-    return linear(x, weight(`${module}.weight`), bias, { transposeB })
+    return linear(x, inputs.matrix(`${module}.weight`), bias, { transposeB })
   }
   const { linear: adapted, ...changes } = adapter
     ? kindOf(adapter.method).graph({ model, adapter, tensor: weight, linear: plain, dropout })
@@ -57,7 +63,7 @@ export function bindParts(
     frozen: inputs.frozen,
     linear: (x, module) => (adapted && adapter?.modules.includes(module) ? adapted : plain)(x, module),
     embed: ids => {
-      const base = gather(weight(embedding), ids)
+      const base = rowsOf(inputs.matrix(embedding), ids)
       const rows = adapter?.rows.get(names.embedding)
       return rows === undefined ? base : add(base, newRows(ids, rows, names.embedding))
     },
@@ -65,7 +71,7 @@ export function bindParts(
       const short = inputs.product(x, head)
       const module = model.config.tied ? names.embedding : names.head
       const rows = adapter?.rows.get(module)
-      const logits = short ?? matmul(x, weight(head), { transposeB: true })
+      const logits = short ?? matmul(x, inputs.matrix(head), { transposeB: true })
       if (rows === undefined) return logits
       return add(short ? mul(short, withoutColumns(rows)) : logits, newColumns(x, rows, module))
     },
@@ -106,7 +112,7 @@ export function bindParts(
 }
 
 /** Inputs by name: a tensor replaced whole is the adapter's, a table with trained rows has zeros in their place. */
-function inputsOf(model: Model, adapter: Adapter | undefined, mirrored: boolean) {
+function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf }: PartsOptions) {
   if (adapter) checkAdapter(model, adapter)
   const replaced = new Set(adapter ? savedTensors(model.config, adapter.saved) : [])
   const nodes = new Map<string, Node>()
@@ -133,11 +139,22 @@ function inputsOf(model: Model, adapter: Adapter | undefined, mirrored: boolean)
     codes: once(`${name}.codes`, () => table(`${name}.codes`, codes)),
     scales: once(`${name}.scales`, () => table(`${name}.scales`, scales)),
   })
+  const override = (name: string): string => (replaced.has(name) ? adapterNames.saved(name) : name)
+  const plain = (name: string): Node => once(name, () => make(name))
   return {
     feeds,
     frozen: frozen as ReadonlyMap<string, FrozenTensor>,
-    override: (name: string): string => (replaced.has(name) ? adapterNames.saved(name) : name),
-    input: (name: string): Node => once(name, () => make(name)),
+    override,
+    input: plain,
+    /** A matrix by the model's name, which products and embeddings use. */
+    matrix: (name: string): Node => {
+      const isOwn = !replaced.has(name) && !adapter?.rows.has(name.replace(/\.weight$/, ''))
+      if (!isOwn || !isHalf?.(name)) return plain(override(name))
+      return cast(
+        once(halfName(name), () => table(halfName(name), halfOf(model.weights.get(name)!))),
+        'float32',
+      )
+    },
     /** x times a weight in codes; undefined when it is none, or the adapter has another in its place. */
     product: (x: Node, name: string): Node | undefined => {
       const { quantised } = frozenForm(model.weights.get(name)!)
@@ -154,4 +171,22 @@ function withZeroRows({ dtype, shape, data }: FloatTensor, rows: readonly number
   const copy = data.slice()
   for (const id of rows) copy.fill(0, id * shape[1], (id + 1) * shape[1])
   return { dtype, shape, data: copy }
+}
+
+function halfName(name: string): string {
+  return `${name}.bfloat16`
+}
+
+/** Copies in bfloat16, one for all programs over a model. */
+const halves = new WeakMap<FloatTensor, FrozenTensor>()
+
+function halfOf(tensor: FloatTensor): FrozenTensor {
+  const known = halves.get(tensor) ?? { dtype: 'bfloat16', shape: tensor.shape, data: toBfloat16(tensor.data) }
+  halves.set(tensor, known)
+  return known
+}
+
+/** Rows of a table; of one in another type only what is read is converted. */
+function rowsOf(table: Node, ids: Node): Node {
+  return table.op === 'Cast' ? cast(gather(table.inputs[0], ids), 'float32') : gather(table, ids)
 }

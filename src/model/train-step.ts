@@ -47,11 +47,16 @@ export async function createTrainingStep(model: Model, method: Method, options: 
     method.kind === 'full' ? undefined : (options.adapter ?? createAdapter(model, method, options.seed ?? 0))
   const rate = adapter && 'dropout' in adapter.method ? (adapter.method.dropout ?? 0) : 0
   const dropout = rate > 0 ? createDropout(rate, options.seed ?? 0) : undefined
-  checkLossSettings(options)
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
+  const trained = new Set(names)
+  const forms = {
+    mirrored: runtime.storesFrozen,
+    isHalf: (name: string): boolean => runtime.computesHalf === true && !trained.has(name),
+  }
+  checkLossSettings(options)
   if (method.kind === 'full') checkTrainable(model, names)
   placeTrained(adapter?.weights ?? model.weights, names)
-  const parts = bindParts(model, adapter, dropout?.apply, runtime.storesFrozen)
+  const parts = bindParts(model, adapter, { ...forms, dropout: dropout?.apply })
   const graph = stepGraph(model, parts, names, options)
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
@@ -76,8 +81,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
-  const evaluation = (): Node =>
-    evaluationGraph(model, dropout ? bindParts(model, adapter, undefined, runtime.storesFrozen) : parts, options)
+  const evaluation = (): Node => evaluationGraph(model, dropout ? bindParts(model, adapter, forms) : parts, options)
   return {
     adapter,
     parameters,

@@ -13,6 +13,7 @@ import { cacheFolder } from './folders.js'
 import { feedFrozen } from './frozen-feeds.js'
 import type { CompileOptions, NativeRuntime, Precision, Program, Runtime } from './runtime.js'
 import { checkRuntime, type Verdict } from './self-check.js'
+import { overlap } from './shared-arrays.js'
 
 interface CheckedOptions {
   readonly candidate: NativeRuntime
@@ -39,10 +40,11 @@ type Tensors = Readonly<Record<string, HostTensor>>
  */
 export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
   const session = new Session(options)
-  const { name, version } = options.candidate
+  const { name, version, computesHalf } = options.candidate
   return feedFrozen({
     name,
     version,
+    computesHalf,
     current: () => session.current,
     compile: (graph, settings) => Promise.resolve(new CheckedProgram(session, graph, settings)),
   })
@@ -103,7 +105,7 @@ class CheckedProgram implements Program {
   private async recover(failure: Error, feeds: Tensors, results: Tensors): Promise<void> {
     const { candidate, reference } = this.session.options
     if (!(failure instanceof AppError) || failure.code !== 'runtime-run') throw failure
-    const shared = Object.values(results).some(({ data }) => Object.values(feeds).some(feed => feed.data.buffer === data.buffer)) // prettier-ignore
+    const shared = Object.values(results).some(result => Object.values(feeds).some(feed => overlap(feed, result)))
     if (!shared) await (await this.openReference()).run(feeds, results)
     this.session.leave(runWarning(candidate, reference, failure))
     if (shared) throw failure

@@ -39,6 +39,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
     // one that computes otherwise is another version to whoever compares
     version: precision === 'f32' ? api.version : `${api.version} ${precision}`,
     dialect,
+    computesHalf: precision === 'bf16',
     compileWritten: (written, options) => Promise.resolve().then(() => open(written, options)),
     compile(graph, options) {
       return Promise.resolve().then(() => {

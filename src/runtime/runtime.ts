@@ -14,6 +14,8 @@ export interface Runtime {
   readonly version: string
   /** Whether frozen inputs become part of a program, in the order that it computes fastest with; else they are fed. */
   readonly storesFrozen?: boolean
+  /** Whether products round their factors to bfloat16, so that matrices which never change had better be given in that type. */
+  readonly computesHalf?: boolean
   /** @throws AppError `runtime-compile` with the runtime's own words */
   compile(graph: Graph, options?: CompileOptions): Promise<Program>
 }

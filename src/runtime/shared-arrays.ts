@@ -30,7 +30,7 @@ export function watchSharedArrays(
 }
 
 /** Whether two tensors share memory: the very same elements, or, which is never safe, some of them. */
-function overlap({ data: a }: HostTensor, { data: b }: HostTensor): boolean {
+export function overlap({ data: a }: HostTensor, { data: b }: HostTensor): boolean {
   if (
     a.buffer !== b.buffer ||
     a.byteOffset >= b.byteOffset + b.byteLength ||
