@@ -46,8 +46,20 @@ export class AppError extends Error {
 }
 
 function renderError({ what, where, fix }: ErrorDetails, lang: Lang): string {
-  const place = where === undefined ? '' : `${where}: `
+  const place = where === undefined ? '' : `${lang === 'ru' ? translatePlace(where) : where}: `
   return place + endSentence(what[lang]) + (fix === undefined ? '' : ' ' + endSentence(fix[lang]))
+}
+
+/** A place may end in a word and a name, `plan.json, key train.batch`; the word is exchanged. */
+function translatePlace(where: string): string {
+  return where.replace(/(?<=^|, )(?:key|step|example|setting)(?= \S+$)/u, word => placeWords[word])
+}
+
+const placeWords: Readonly<Record<string, string>> = {
+  key: 'ключ',
+  step: 'шаг',
+  example: 'пример',
+  setting: 'настройка',
 }
 
 function endSentence(text: string): string {

@@ -97,25 +97,56 @@ export async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** @throws AppError `file-not-found` or `bad-json`, naming the file */
+/** @throws AppError `file-not-found`, or `bad-json` naming the file, the line and what stands there */
 export async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const read = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw fileNotFound(path, cause)
   })
+  const text = read.replace(/^\uFEFF/u, '') // editors on Windows write it
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
-    throw new AppError('bad-json', {
-      where: path,
-      what: { en: `not valid JSON (${(cause as Error).message})`, ru: `это не JSON (${(cause as Error).message})` },
-      fix: {
-        en: 'Mend the file or delete it to have it made anew',
-        ru: 'Исправьте файл или удалите его, чтобы создать заново',
-      },
-      cause,
-    })
+    throw badJson(path, text, cause)
   }
 }
+
+function badJson(path: string, text: string, cause: unknown): AppError {
+  const at = mistakeIn(text, cause)
+  const line = text.slice(0, at).split('\n').length
+  const start = Math.max(text.lastIndexOf('\n', at - 1) + 1, at - 30)
+  const shown =
+    at < text.length
+      ? text
+          .slice(start, at + 30)
+          .split('\n', 1)[0]
+          .trim()
+      : ''
+  return new AppError('bad-json', {
+    where: shown ? `${path}:${line}` : path,
+    what: shown
+      ? { en: `this is not JSON: ${shown}`, ru: `это не JSON: ${shown}` }
+      : { en: 'this is not JSON: the text ends too early', ru: 'это не JSON: текст обрывается' },
+    fix: {
+      en: 'Look for a comma, a quote or a bracket that is missing or too many, here or just before',
+      ru: 'Посмотрите, нет ли здесь или чуть раньше лишней или пропущенной запятой, кавычки или скобки',
+    },
+    cause,
+  })
+}
+
+/** Where the parser stopped; V8 gives the place, or the first characters that it could not read. */
+function mistakeIn(text: string, cause: unknown): number {
+  const { message } = cause as Error
+  const place = /at position (\d+)/u.exec(message)
+  if (place) return Number(place[1])
+  const around = /Unexpected token '(.+?)', (\.\.\.)?"(.*)"(?:\.\.\.)? is not valid JSON$/su.exec(message)
+  if (!around) return text.length
+  const [, token, cut, context] = around
+  return Math.max(0, text.indexOf(context)) + (cut ? shownBefore : Math.max(0, context.indexOf(token)))
+}
+
+/** Characters that V8 shows before the wrong one, when it shows only a part. */
+const shownBefore = 10
 
 export function fileNotFound(path: string, cause?: unknown): AppError {
   return new AppError('file-not-found', {

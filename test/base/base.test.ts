@@ -45,12 +45,12 @@ describe('settings', () => {
   it('names the nearest known key for an unknown one', async () => {
     expect(await failure(() => parseSettings(schema, { name: 'a', train: { learningrate: 1 } }, 'dvoynik.json')))
       .toMatchInlineSnapshot(`
-      {
-        "code": "unknown-key",
-        "en": "dvoynik.json, key train: unknown key "learningrate". Did you mean "learningRate"?",
-        "ru": "dvoynik.json, key train: неизвестный ключ «learningrate». Может быть, «learningRate»?",
-      }
-    `)
+        {
+          "code": "unknown-key",
+          "en": "dvoynik.json, key train: unknown key "learningrate" with the value 1. Did you mean "learningRate"?",
+          "ru": "dvoynik.json, ключ train: неизвестный ключ «learningrate» со значением 1. Может быть, «learningRate»?",
+        }
+      `)
   })
 
   it('shows a wrong value', async () => {
@@ -58,10 +58,51 @@ describe('settings', () => {
       .toMatchInlineSnapshot(`
         {
           "code": "bad-setting",
-          "en": "dvoynik.json, key train.learningRate: Too small: expected number to be >0; received -1. Correct the value.",
-          "ru": "dvoynik.json, key train.learningRate: Слишком маленькое значение: ожидалось, что number будет >0; получено -1. Исправьте значение.",
+          "en": "dvoynik.json, key train.learningRate: expected a number above 0; received -1. Correct it; the default is 0.001.",
+          "ru": "dvoynik.json, ключ train.learningRate: ожидается число больше 0; получено -1. Исправьте; по умолчанию 0.001.",
         }
       `)
+  })
+})
+
+describe('JSON written by hand', () => {
+  const place = folder()
+  const tell = async (text: string): Promise<string> => {
+    writeFileSync(join(place, 'plan.json'), text)
+    const { en, ru } = await failure(() => readJson(join(place, 'plan.json')))
+    return `${en}\n${ru}`.replaceAll(`${place}/`, '')
+  }
+
+  it('is told the line of its mistake', async () => {
+    expect(await tell('{\n  "a": 1\n  "b": 2\n}')).toMatchInlineSnapshot(`
+      "plan.json:3: this is not JSON: "b": 2. Look for a comma, a quote or a bracket that is missing or too many, here or just before.
+      plan.json:3: это не JSON: "b": 2. Посмотрите, нет ли здесь или чуть раньше лишней или пропущенной запятой, кавычки или скобки."
+    `)
+    expect(await tell('{\n  "a": 1,\n}')).toMatchInlineSnapshot(`
+      "plan.json:3: this is not JSON: }. Look for a comma, a quote or a bracket that is missing or too many, here or just before.
+      plan.json:3: это не JSON: }. Посмотрите, нет ли здесь или чуть раньше лишней или пропущенной запятой, кавычки или скобки."
+    `)
+    expect(await tell('{\n  "name": "hero",\n  "train": fast,\n  "seed": 1\n}')).toMatchInlineSnapshot(`
+      "plan.json:3: this is not JSON: "train": fast,. Look for a comma, a quote or a bracket that is missing or too many, here or just before.
+      plan.json:3: это не JSON: "train": fast,. Посмотрите, нет ли здесь или чуть раньше лишней или пропущенной запятой, кавычки или скобки."
+    `)
+    expect(await tell('// my plan\n{}')).toMatchInlineSnapshot(`
+      "plan.json:1: this is not JSON: // my plan. Look for a comma, a quote or a bracket that is missing or too many, here or just before.
+      plan.json:1: это не JSON: // my plan. Посмотрите, нет ли здесь или чуть раньше лишней или пропущенной запятой, кавычки или скобки."
+    `)
+    expect(await tell('{\n  "a": 1\n')).toMatchInlineSnapshot(`
+      "plan.json: this is not JSON: the text ends too early. Look for a comma, a quote or a bracket that is missing or too many, here or just before.
+      plan.json: это не JSON: текст обрывается. Посмотрите, нет ли здесь или чуть раньше лишней или пропущенной запятой, кавычки или скобки."
+    `)
+    expect(await tell('')).toMatchInlineSnapshot(`
+      "plan.json: this is not JSON: the text ends too early. Look for a comma, a quote or a bracket that is missing or too many, here or just before.
+      plan.json: это не JSON: текст обрывается. Посмотрите, нет ли здесь или чуть раньше лишней или пропущенной запятой, кавычки или скобки."
+    `)
+  })
+
+  it('may begin with the mark of a Windows editor', async () => {
+    writeFileSync(join(place, 'plan.json'), '\ufeff{ "a": 1 }')
+    expect(await readJson(join(place, 'plan.json'))).toEqual({ a: 1 })
   })
 })
 

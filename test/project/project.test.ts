@@ -72,29 +72,29 @@ describe('a project', () => {
     expect(await tryPlan({ trian: {} })).toMatchInlineSnapshot(`
       [
         "unknown-key",
-        "PROJECT/dvoynik.json: unknown key "trian". Did you mean "train"?",
-        "PROJECT/dvoynik.json: неизвестный ключ «trian». Может быть, «train»?",
+        "PROJECT/dvoynik.json: unknown key "trian" with the value {}. Did you mean "train"?",
+        "PROJECT/dvoynik.json: неизвестный ключ «trian» со значением {}. Может быть, «train»?",
       ]
     `)
     expect(await tryPlan({ train: { ...plan.train, learnRate: 1 } })).toMatchInlineSnapshot(`
       [
         "unknown-key",
-        "PROJECT/dvoynik.json, key train: unknown key "learnRate". Did you mean "learningRate"?",
-        "PROJECT/dvoynik.json, key train: неизвестный ключ «learnRate». Может быть, «learningRate»?",
+        "PROJECT/dvoynik.json, key train: unknown key "learnRate" with the value 1. Did you mean "learningRate"?",
+        "PROJECT/dvoynik.json, ключ train: неизвестный ключ «learnRate» со значением 1. Может быть, «learningRate»?",
       ]
     `)
     expect(await tryPlan({ train: { ...plan.train, method: { kind: 'lora', rnk: 3 } } })).toMatchInlineSnapshot(`
       [
         "unknown-key",
-        "PROJECT/dvoynik.json, key train.method: unknown key "rnk". Did you mean "rank"?",
-        "PROJECT/dvoynik.json, key train.method: неизвестный ключ «rnk». Может быть, «rank»?",
+        "PROJECT/dvoynik.json, key train.method: unknown key "rnk" with the value 3. Did you mean "rank"?",
+        "PROJECT/dvoynik.json, ключ train.method: неизвестный ключ «rnk» со значением 3. Может быть, «rank»?",
       ]
     `)
     expect(await tryPlan({ dataset: { ...plan.dataset, copies: [] } })).toMatchInlineSnapshot(`
       [
         "bad-setting",
-        "PROJECT/dvoynik.json, key dataset.copies: Too small: expected array to have >=1 items; received []. Correct the value.",
-        "PROJECT/dvoynik.json, key dataset.copies: Слишком маленькое значение: ожидалось, что array будет иметь >=1 элемент; получено []. Исправьте значение.",
+        "PROJECT/dvoynik.json, key dataset.copies: expected a list in [ ], at least 1 long, each item "original", "me" or "ti"; received []. Correct it; the default is ["original","me","ti"].",
+        "PROJECT/dvoynik.json, ключ dataset.copies: ожидается список в [ ] длиной не меньше 1, каждый элемент: "original", "me" или "ti"; получено []. Исправьте; по умолчанию ["original","me","ti"].",
       ]
     `)
     const empty = folder()
