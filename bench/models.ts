@@ -6,6 +6,7 @@ import type { Method } from '../src/model/method.js'
 import type { Batch } from '../src/model/step.js'
 import { linearModules, weightSpecs, type WeightSpec } from '../src/model/weight-specs.js'
 import type { Model } from '../src/model/weights.js'
+import { openPlaces } from '../src/runtime/wasm-memory.js'
 import { elementCount, type FloatTensor } from '../src/graph/tensor.js'
 import { normalAt } from '../src/base/random.js'
 import type { Size } from './case.js'
@@ -59,8 +60,9 @@ const drawn = Float32Array.from({ length: 1 << 16 }, (_, i) => normalAt(1, 0, i)
 export function randomModel(json: ConfigJson): Model {
   const config = parseConfig(json)
   const weights = new Map<string, FloatTensor>()
+  const place = openPlaces()
   weightSpecs(config).forEach((spec, number) => {
-    const data = new Float32Array(elementCount(spec.shape))
+    const data = place(elementCount(spec.shape))
     let at = 0
     for (const piece of randomValues(config, spec, number)) {
       data.set(piece, at)

@@ -20,7 +20,7 @@ export type FloatDtype = 'F32' | 'F16' | 'BF16'
 /** Bytes per element of the types that are written. */
 export const floatBytes: { readonly [D in FloatDtype]: number } = { F32: 4, F16: 2, BF16: 2 }
 
-/** A tensor read; `data` owns its ArrayBuffer. */
+/** A tensor read. */
 export interface FloatValues {
   readonly dtype: 'float32'
   readonly shape: readonly number[]
@@ -83,13 +83,27 @@ export async function readSafetensors(path: string, names?: Iterable<string>): P
   return tensors
 }
 
-/** @throws AppError `safetensors-dtype` when it is not floating point; `bad-safetensors` when the file has been cut since */
-export async function readStored(tensor: StoredTensor): Promise<FloatValues> {
+/**
+ * @param allocate what gives the array its place; by default it owns its ArrayBuffer
+ * @throws AppError `safetensors-dtype` when it is not floating point; `bad-safetensors` when the file has been cut since
+ */
+export async function readStored(
+  tensor: StoredTensor,
+  allocate?: (length: number) => Float32Array,
+): Promise<FloatValues> {
   const { path, dtype, shape, begin, end } = tensor
   if (!isFloat(dtype)) throw notFloat(tensor)
-  const bytes = new ArrayBuffer(end - begin)
-  await withFile(path, file => readInto(file, new Uint8Array(bytes), begin, path))
-  return { dtype: 'float32', shape, data: decode(dtype, bytes) }
+  const placed = allocate?.(elementCount(shape))
+  const bytes = placed && dtype === 'F32' ? bytesOf(placed) : new Uint8Array(new ArrayBuffer(end - begin))
+  await withFile(path, file => readInto(file, bytes, begin, path))
+  if (placed && dtype === 'F32') return { dtype: 'float32', shape, data: placed }
+  const data = decode(dtype, bytes.buffer as ArrayBuffer)
+  placed?.set(data)
+  return { dtype: 'float32', shape, data: placed ?? data }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 /**

@@ -8,6 +8,7 @@ import { isFloat } from '../formats/safetensors-header.js'
 import { readStored, type FloatDtype, type StoredTensor } from '../formats/safetensors.js'
 import { listFolder, singleFile, writeShards } from '../formats/safetensors-shards.js'
 import { elementCount, type FloatTensor } from '../graph/tensor.js'
+import { openPlaces } from '../runtime/wasm-memory.js'
 import { architectures } from './architectures.js'
 import { parseConfig } from './config.js'
 import type { ConfigJson, ModelConfig } from './model-config.js'
@@ -18,7 +19,7 @@ export interface Model {
   readonly config: ModelConfig
   /** config.json as it was read. */
   readonly json: ConfigJson
-  /** By Hugging Face name; each array owns its ArrayBuffer. A tied head has no entry of its own. */
+  /** By Hugging Face name; a tied head has no entry of its own. */
   readonly weights: Map<string, FloatTensor>
   /** generation_config.json, kept as it was. */
   readonly generation?: ConfigJson
@@ -66,13 +67,15 @@ export function commonDtype({ stored }: StoredModel): StoredDtype {
 
 /**
  * Reads config.json and model.safetensors (or the shards of its index); numbers become float32.
+ * @param trained puts the arrays where a training step needs them, so that it does not move them. Default false
  * @throws AppError as `parseConfig`; `file-not-found`; `pickle-weights` for .bin and .pt; as `readSafetensors`;
  * `missing-tensor`, `unknown-tensor` or `weight-shape` when the weights are not those of the configuration
  */
-export async function loadModel(folder: string): Promise<Model> {
+export async function loadModel(folder: string, { trained = false } = {}): Promise<Model> {
   const { stored, ...model } = await openModel(folder)
   const weights = new Map<string, FloatTensor>()
-  for (const [name, tensor] of stored) weights.set(name, await readStored(tensor))
+  const place = trained ? openPlaces() : undefined
+  for (const [name, tensor] of stored) weights.set(name, await readStored(tensor, place))
   return { ...model, weights }
 }
 
@@ -110,12 +113,18 @@ export async function writeModelConfig(
  */
 export function createModel(json: ConfigJson, seed: number): Model {
   const config = parseConfig(json)
-  const weights = new Map(weightSpecs(config).map(spec => [spec.name, drawTensor(config, spec, seed)]))
+  const place = openPlaces()
+  const weights = new Map(weightSpecs(config).map(spec => [spec.name, drawTensor(config, spec, seed, place)]))
   return { config, json, weights }
 }
 
-function drawTensor(config: ModelConfig, { name, shape, role }: WeightSpec, seed: number): FloatTensor {
-  const data = new Float32Array(elementCount(shape))
+function drawTensor(
+  config: ModelConfig,
+  { name, shape, role }: WeightSpec,
+  seed: number,
+  place: (length: number) => Float32Array,
+): FloatTensor {
+  const data = place(elementCount(shape))
   if (role === 'norm') data.fill(1 - config.norm.offset)
   if (role === 'norm' || role === 'bias') return { dtype: 'float32', shape, data }
   const narrow = role === 'residual' && config.modelType === 'gpt2' ? Math.sqrt(2 * config.layers) : 1

@@ -179,11 +179,11 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
 async function loadBase({
   folder,
   plan: {
-    train: { baseBits, baseActivations },
+    train: { baseBits, baseActivations, method },
   },
 }: Project): Promise<Model> {
   const start = join(folder, paths.start)
-  if (baseBits === 32) return loadModel(start)
+  if (baseBits === 32) return loadModel(start, { trained: method.kind === 'full' })
   return openFrozenModel(start, { bits: baseBits, activations: baseActivations, cache: `${start}-codes` })
 }
 

@@ -29,7 +29,7 @@ export function watchSharedArrays(
   }
 }
 
-/** Whether two tensors share memory: the very same elements, or, which is never safe, some of them. */
+/** Whether two tensors share elements: the very same elements, or, which is never safe, some of them. */
 export function overlap({ data: a }: HostTensor, { data: b }: HostTensor): boolean {
   if (
     a.buffer !== b.buffer ||
