@@ -111,22 +111,22 @@ test('settings that make no adapter are refused with what to do', () => {
       [
         "bad-setting",
         "lora, key rank: expected a positive whole number, received 0. Correct the value.",
-        "lora, key rank: нужно: положительное целое число; получено: 0. Исправьте значение.",
+        "lora, ключ rank: нужно: положительное целое число; получено: 0. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key dropout: expected a share from 0 up to 1, received 1.5. Correct the value.",
-        "lora, key dropout: нужно: доля от 0 до 1; получено: 1.5. Исправьте значение.",
+        "lora, ключ dropout: нужно: доля от 0 до 1; получено: 1.5. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key newTokenRows: expected token ids from 0 to 28, received 29. Correct the value.",
-        "lora, key newTokenRows: нужно: номера токенов от 0 до 28; получено: 29. Исправьте значение.",
+        "lora, ключ newTokenRows: нужно: номера токенов от 0 до 28; получено: 29. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key modulesToSave: model.embed_tokens is also a target or has new token rows. Name it in one place.",
-        "lora, key modulesToSave: model.embed_tokens указан и среди целей или строк новых токенов. Назовите его в одном месте.",
+        "lora, ключ modulesToSave: model.embed_tokens указан и среди целей или строк новых токенов. Назовите его в одном месте.",
       ],
     ]
   `)

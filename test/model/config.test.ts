@@ -40,13 +40,13 @@ test('old and new spellings of rotary positions mean the same', () => {
 
 test('an unknown key is refused with its value and the nearest known one', () => {
   expect(failure({ ...llama, rms_norm_esp: 1e-5 })).toMatchInlineSnapshot(
-    `"unknown-config-key | config.json, key rms_norm_esp: unknown key with value 0.00001; it could change what the model computes. Remove the key if the model does not need it. Did you mean "rms_norm_eps"? | config.json, key rms_norm_esp: неизвестный ключ со значением 0.00001; от него может зависеть, что вычисляет модель. Удалите ключ, если модели он не нужен. Может быть, «rms_norm_eps»?"`,
+    `"unknown-config-key | config.json, key rms_norm_esp: unknown key with value 0.00001; it could change what the model computes. Remove the key if the model does not need it. Did you mean "rms_norm_eps"? | config.json, ключ rms_norm_esp: неизвестный ключ со значением 0.00001; от него может зависеть, что вычисляет модель. Удалите ключ, если модели он не нужен. Может быть, «rms_norm_eps»?"`,
   )
 })
 
 test('an unsupported family is refused with the supported ones', () => {
   expect(failure({ model_type: 'toString' })).toMatchInlineSnapshot(
-    `"unsupported-model | config.json, key model_type: model_type "toString" is not supported. Choose a base model of one of these types: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm. | config.json, key model_type: model_type "toString" не поддерживается. Выберите базовую модель одного из типов: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm."`,
+    `"unsupported-model | config.json, key model_type: model_type "toString" is not supported. Choose a base model of one of these types: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm. | config.json, ключ model_type: model_type "toString" не поддерживается. Выберите базовую модель одного из типов: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm."`,
   )
 })
 

@@ -206,47 +206,47 @@ test('settings and mergers that cannot be are refused with what to do', () => {
       [
         "bad-setting",
         "prompt, key tokens: expected a positive whole number, received 0. Correct the value.",
-        "prompt, key tokens: нужно: положительное целое число; получено: 0. Исправьте значение.",
+        "prompt, ключ tokens: нужно: положительное целое число; получено: 0. Исправьте значение.",
       ],
       [
         "bad-setting",
         "prompt, key start: expected token ids below 29, received 29. Correct the value.",
-        "prompt, key start: нужно: номера токенов до 29; получено: 29. Исправьте значение.",
+        "prompt, ключ start: нужно: номера токенов до 29; получено: 29. Исправьте значение.",
       ],
       [
         "bad-setting",
         "prefix, key projection: expected a positive whole number, received 0. Correct the value.",
-        "prefix, key projection: нужно: положительное целое число; получено: 0. Исправьте значение.",
+        "prefix, ключ projection: нужно: положительное целое число; получено: 0. Исправьте значение.",
       ],
       [
         "bad-setting",
         "ia3, key feedforward: expected names of targets, received down_proj. Correct the value.",
-        "ia3, key feedforward: нужно: имена целей; получено: down_proj. Исправьте значение.",
+        "ia3, ключ feedforward: нужно: имена целей; получено: down_proj. Исправьте значение.",
       ],
       [
         "bad-setting",
         "adaption-prompt, key layers: expected up to 2, received 3. Correct the value.",
-        "adaption-prompt, key layers: нужно: не больше 2; получено: 3. Исправьте значение.",
+        "adaption-prompt, ключ layers: нужно: не больше 2; получено: 3. Исправьте значение.",
       ],
       [
         "bad-setting",
         "bottleneck, key reduction: expected up to 16, received 17. Correct the value.",
-        "bottleneck, key reduction: нужно: не больше 16; получено: 17. Исправьте значение.",
+        "bottleneck, ключ reduction: нужно: не больше 16; получено: 17. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key dropout: expected a share from 0 up to 1, received 1. Correct the value.",
-        "lora, key dropout: нужно: доля от 0 до 1; получено: 1. Исправьте значение.",
+        "lora, ключ dropout: нужно: доля от 0 до 1; получено: 1. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key rank: expected a positive whole number, received 0. Correct the value.",
-        "lora, key rank: нужно: положительное целое число; получено: 0. Исправьте значение.",
+        "lora, ключ rank: нужно: положительное целое число; получено: 0. Исправьте значение.",
       ],
       [
         "bad-setting",
         "lora, key layers: expected numbers of blocks from 0 to 1, received 2. Correct the value.",
-        "lora, key layers: нужно: номера блоков от 0 до 1; получено: 2. Исправьте значение.",
+        "lora, ключ layers: нужно: номера блоков от 0 до 1; получено: 2. Исправьте значение.",
       ],
       [
         "unsupported-adapter",

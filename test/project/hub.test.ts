@@ -134,7 +134,7 @@ describe('a pulled model', () => {
     vi.stubEnv('HF_HOME', home)
     vi.stubEnv('HF_HUB_CACHE', '')
     const base = (name: string) => baseModelFolder({ folder: home, plan: { train: { base: name } } } as unknown as Project)
-    await expect(failure((async () => base('org/tiny'))())).resolves.toMatchInlineSnapshot(`"model-not-fetched | dvoynik.json, key train.base: "org/tiny" is no folder with a model, and no model of that name has been fetched whole. Correct the path of the folder, or fetch the model: dvoynik model pull org/tiny. | dvoynik.json, key train.base: «org/tiny» — не папка с моделью, и модель с таким именем не скачана целиком. Исправьте путь к папке или скачайте модель: dvoynik model pull org/tiny."`)
+    await expect(failure((async () => base('org/tiny'))())).resolves.toMatchInlineSnapshot(`"model-not-fetched | dvoynik.json, key train.base: "org/tiny" is no folder with a model, and no model of that name has been fetched whole. Correct the path of the folder, or fetch the model: dvoynik model pull org/tiny. | dvoynik.json, ключ train.base: «org/tiny» — не папка с моделью, и модель с таким именем не скачана целиком. Исправьте путь к папке или скачайте модель: dvoynik model pull org/tiny."`)
     await expect(failure((async () => base('org/tiny@v1'))())).resolves.toContain('dvoynik model pull org/tiny --revision v1')
     await pull()
     const folder = join(repo(), 'snapshots', commit)

@@ -65,7 +65,7 @@ it('a failure while computing saves the state after the last finished step, and 
     `"step 5: the engine failed (ONNX Runtime failed while running: std::bad_alloc); the state after step 4 is saved in RUN/checkpoints/step-000004. If memory ran out, close other programs; the same command goes on from there."`,
   )
   expect(told(error, folder, 'ru')).toMatchInlineSnapshot(
-    `"step 5: движок не справился (ONNX Runtime остановился с ошибкой: std::bad_alloc); состояние после шага 4 сохранено в RUN/checkpoints/step-000004. Если кончилась память, закройте другие программы; та же команда продолжит оттуда."`,
+    `"шаг 5: движок не справился (ONNX Runtime остановился с ошибкой: std::bad_alloc); состояние после шага 4 сохранено в RUN/checkpoints/step-000004. Если кончилась память, закройте другие программы; та же команда продолжит оттуда."`,
   )
   expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-000003', 'step-000004'])
   expect((await train(folder)).weights).toEqual((await train(unbroken)).weights)
