@@ -215,7 +215,9 @@ function crossEntropyIn(type: 'float32' | 'bfloat16'): OnnxRule<'CrossEntropy'> 
     const last = context.int64s([-1])
     const largest = (x: string): string =>
       cast(context.node('ReduceMax', [x, last], undefined, { keepdims: { int: 0 } }), 'float32')
-    context.node('Sub', [largest(short), context.node('Log', [largest(shares)])], [output(2)])
+    // written first, run last: then shares may take the place of logits that nobody else reads any more
+    const logarithm = context.node('Log', [largest(shares)])
+    context.node('Sub', [largest(short), logarithm], [output(2)])
     const column = context.node('Unsqueeze', [labels, last])
     const picked = cast(context.node('GatherElements', [short, column], undefined, { axis: { int: 1 } }), 'float32')
     context.node('Sub', [output(2), context.node('Squeeze', [picked, last])], [output(0)])
