@@ -3,23 +3,22 @@ import { add, concat, outputsOf, pad, scalar, scatterAddRows, knownNumber, zeros
 import type { Node } from './graph.js'
 import { shapeError, type OpAttributes, type OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
-import { recomputeBetween } from './recompute.js'
+import type { Recompute } from './recompute.js'
 import { gradientRules, type Applied } from './rules.js'
 
 /**
  * Gradients of a loss for each node of `wrt`, of the same shapes; zeros where the loss does not depend on one.
  * Only what lies between `wrt` and the loss is walked.
  * @param seed gradient of the loss itself; default 1, for a loss of rank 0
- * @param checkpoints what lies between two of these nodes is computed anew for the gradients, as `recomputeBetween` says
+ * @param recompute what is computed anew for the gradients; by default everything is kept
  * @throws AppError `not-differentiable` when the way passes an operation without a gradient; `shape` for a loss with axes and no seed
  */
 export function gradients(
   loss: Node,
   wrt: readonly Node[],
   seed?: Node,
-  checkpoints: readonly Node[] = [],
+  recompute: Recompute = operation => operation,
 ): readonly Node[] {
-  const recompute = recomputeBetween(checkpoints)
   const sums: Gradients = new Map([[keyOf(loss), withGradient([], loss.output, seed ?? unitSeed(loss))]])
   const needed = nodesBetween(wrt, loss)
   for (const operation of operationsInReverse(needed)) {

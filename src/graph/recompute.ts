@@ -1,5 +1,6 @@
-// Checkpoints of a graph to copies of what lies between them, which the backward pass computes anew instead of keeping.
+// Operations to copies of them, which the backward pass computes anew instead of keeping what the forward pass had.
 import type { Node } from './graph.js'
+import type { OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
 import { waitFor } from './wait.js'
 
@@ -22,6 +23,36 @@ export function recomputeBetween(checkpoints: readonly Node[]): Recompute {
     copies.set(segment, known)
     return known.get(operation.attributes)!
   }
+}
+
+/** What costs little beside a product; the gradients of these need what they are made of, so that it is kept anyway. */
+const cheap: ReadonlySet<OpName> = new Set<OpName>(['Gelu', 'Silu', 'Mul', 'LayerNorm', 'RmsNorm'])
+
+/** Factors of products that are cheap are computed anew when the gradient of the product arrives. */
+export function recomputeFactors(): Recompute {
+  const copies = new Map<Node['attributes'], Node>()
+  const copyOf = (x: Node, dy: Node): Node => {
+    const whole = x.op !== 'Mul' || x.inputs.every(({ shape }) => shape.join() === x.shape.join())
+    if (!cheap.has(x.op) || !whole || x.output !== 0) return x
+    const known = copies.get(x.attributes) ?? copyLater(x, dy)
+    copies.set(x.attributes, known)
+    return known
+  }
+  const copyLater = (x: Node, dy: Node): Node => {
+    const inputs = x.inputs.map(input => copyOf(input, dy))
+    if (inputs[0] === x.inputs[0]) inputs[0] = waitFor(inputs[0], [dy])
+    return anew(x, inputs)
+  }
+  return (operation, dys) => {
+    if (operation.op !== 'MatMul' && operation.op !== 'Linear') return operation
+    const dy = dys.find(known => known !== undefined)!
+    return anew(operation, operation.inputs.map(x => copyOf(x, dy))) // prettier-ignore
+  }
+}
+
+/** The operation on other inputs, as another one to whoever looks for equal ones. */
+function anew(node: Node, inputs: readonly Node[]): Node {
+  return Object.freeze({ ...node, inputs: Object.freeze(inputs), attributes: Object.freeze({ ...node.attributes }) })
 }
 
 interface Segment {

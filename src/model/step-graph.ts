@@ -3,6 +3,7 @@ import { AppError } from '../base/errors.js'
 import { input, knownNumber, reshape } from '../graph/build.js'
 import { gradients } from '../graph/gradient.js'
 import type { Node } from '../graph/graph.js'
+import { recomputeBetween, recomputeFactors } from '../graph/recompute.js'
 import { blockStates, placesBefore } from './block-states.js'
 import { decoderLogits } from './decoder-graph.js'
 import { lossGradients, plainLoss, rowsAtOnce, type LossInputs, type LossSettings } from './loss.js'
@@ -23,6 +24,8 @@ export interface StepShape {
 export interface StepSettings extends StepShape, LossSettings {
   /** Keep only the stream between the blocks for the backward pass and compute their insides again: less memory, more time. */
   readonly checkpointing?: boolean
+  /** Compute the norms and activations that products read again for the backward pass, which costs little time. */
+  readonly recomputing?: boolean
 }
 
 export interface StepGraph {
@@ -43,7 +46,9 @@ export function stepGraph(
   const wrt = names.map(parts.input)
   const seed = input('scale', [])
   const loss = lossGradients(inputs, wrt, seed, rowsOf(model, inputs, wrt, settings), settings)
-  const trunk = gradients(inputs.states, wrt, loss.states, settings.checkpointing ? streams : [])
+  const { checkpointing, recomputing } = settings
+  const recompute = checkpointing ? recomputeBetween(streams) : recomputing ? recomputeFactors() : undefined
+  const trunk = gradients(inputs.states, wrt, loss.states, recompute)
   const whole = trunk.map((gradient, i) => sumOf(gradient, loss.head[i]))
   return { lossSum: loss.lossSum, gradients: whole.map(takeRows) }
 }

@@ -57,7 +57,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   if (method.kind === 'full') checkTrainable(model, names)
   placeTrained(adapter?.weights ?? model.weights, names)
   const parts = bindParts(model, adapter, { ...forms, dropout: dropout?.apply })
-  const graph = stepGraph(model, parts, names, options)
+  const graph = stepGraph(model, parts, names, { recomputing: runtime.recomputes, ...options })
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
     return { name, shape, data, gradient: allocateBeside(data, data.length), decay: shape.length >= 2 }

@@ -41,6 +41,7 @@ export async function openOnnxRuntime(provider: Provider): Promise<NativeRuntime
     version: library.env.versions.node ?? library.env.versions.common,
     dialect,
     storesFrozen: provider === 'cpu',
+    recomputes: provider === 'cpu',
     compileWritten: (written, options) => open(written, options),
     async compile(graph, options) {
       const written = writeOnnx(graph, dialect, options?.frozen)

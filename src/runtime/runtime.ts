@@ -16,6 +16,8 @@ export interface Runtime {
   readonly storesFrozen?: boolean
   /** Whether products round their factors to bfloat16, so that matrices which never change had better be given in that type. */
   readonly computesHalf?: boolean
+  /** Whether a training step had better compute again what costs little beside its products than keep it in memory. */
+  readonly recomputes?: boolean
   /** @throws AppError `runtime-compile` with the runtime's own words */
   compile(graph: Graph, options?: CompileOptions): Promise<Program>
 }

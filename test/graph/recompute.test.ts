@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
 import type { Node } from '../../src/graph/graph.js'
+import { recomputeBetween, recomputeFactors } from '../../src/graph/recompute.js'
 import { topologicalOrder } from '../../src/graph/order.js'
 import { evaluate } from './evaluate.js'
 
@@ -29,14 +30,14 @@ test('gradients over recomputed layers are bit for bit those of the kept ones', 
   const { streams, weights, feeds, loss } = layers()
   const wrt = [streams[0], ...weights]
   const plain = evaluate(gradients(loss, wrt), feeds)
-  const again = evaluate(gradients(loss, wrt, undefined, streams), feeds)
+  const again = evaluate(gradients(loss, wrt, undefined, recomputeBetween(streams)), feeds)
   expect(again).toEqual(plain)
 })
 
 test('what lies before the first checkpoint and behind the last is computed once, what lies between twice', () => {
   const { streams, weights, loss } = layers()
   const tanhs = (checkpoints: readonly Node[]): number =>
-    count([loss, ...gradients(loss, weights, undefined, checkpoints)], 'Tanh')
+    count([loss, ...gradients(loss, weights, undefined, recomputeBetween(checkpoints))], 'Tanh')
   expect(tanhs([])).toBe(3)
   expect(tanhs(streams)).toBe(6)
   expect(tanhs(streams.slice(1))).toBe(5)
@@ -46,7 +47,7 @@ test('what lies before the first checkpoint and behind the last is computed once
 
 test('a copy waits for the gradient that arrives at its end', () => {
   const { streams, weights, loss } = layers()
-  const [dw] = gradients(loss, [weights[0]], undefined, streams)
+  const [dw] = gradients(loss, [weights[0]], undefined, recomputeBetween(streams))
   const originals = new Set(topologicalOrder([loss]).map(({ attributes }) => attributes))
   const tanhs = (node: Node): ReadonlySet<Node['attributes']> =>
     new Set(topologicalOrder([node]).flatMap(({ op, attributes }) => (op === 'Tanh' ? [attributes] : [])))
@@ -54,4 +55,21 @@ test('a copy waits for the gradient that arrives at its end', () => {
   // of the copies, that of the last layer needs no other, that of the first both others
   const needed = copies.map(copy => [...tanhs(copy)].filter(attributes => !originals.has(attributes)).length)
   expect([...new Set(needed)].sort()).toEqual([1, 2, 3])
+})
+
+test('norms and activations before a product are computed anew behind it, once for all that read them', () => {
+  const [x, weight, bias, up, gate, down] = [[4, 3], [3], [3], [3, 6], [3, 6], [6, 3]].map((shape, i) => g.input(`i${i}`, shape)) // prettier-ignore
+  const normed = g.layerNorm(x, weight, bias, 1e-5)
+  const mixed = g.mul(g.silu(g.matmul(normed, gate)), g.gelu(g.matmul(normed, up), 'tanh'))
+  const loss = g.reduceSum(g.mul(g.matmul(mixed, down), x))
+  const wrt = [x, weight, bias, up, gate, down]
+  const feeds = Object.fromEntries(wrt.map((node, i) => {
+    const data = Float64Array.from({ length: g.reshape(node, [-1]).shape[0] }, (_, j) => Math.cos(5 * i + j))
+    return [node.attributes.name as string, data]
+  })) // prettier-ignore
+  const plain = gradients(loss, wrt)
+  const again = gradients(loss, wrt, undefined, recomputeFactors())
+  expect(evaluate(again, feeds)).toEqual(evaluate(plain, feeds))
+  for (const op of ['LayerNorm', 'Silu', 'Gelu']) expect([op, count([loss, ...again], op) - count([loss, ...plain], op)]).toEqual([op, 1]) // prettier-ignore
+  expect(count([loss, ...again], 'MatMul')).toBe(count([loss, ...plain], 'MatMul'))
 })
