@@ -1,5 +1,5 @@
 // Weights of a model (and an adapter) to the graph inputs that the decoder is built on, with the arrays to feed them.
-import { add, cast, concat, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, slice, zeros, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
+import { add, cast, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
 import { toBfloat16 } from '../formats/half.js'
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor, FrozenTensor } from '../graph/tensor.js'
@@ -98,16 +98,11 @@ export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions
   /** Logits of the trained rows in their columns, zeros elsewhere: [N, V]. */
   function newColumns(x: Node, tokens: readonly number[], module: string): Node {
     const own = matmul(x, inputs.input(adapterNames.rows(module)), { transposeB: true })
-    const order = tokens.map((id, slot) => ({ id, slot })).sort((a, b) => a.id - b.id)
-    const pieces: Node[] = []
-    let column = 0
-    for (const { id, slot } of order) {
-      if (id > column) pieces.push(zeros([x.shape[0], id - column]))
-      pieces.push(slice(own, 1, slot, slot + 1))
-      column = id + 1
-    }
-    if (column < model.config.vocabulary) pieces.push(zeros([x.shape[0], model.config.vocabulary - column]))
-    return concat(pieces, 1)
+    const { vocabulary } = model.config
+    const data = new Float32Array(tokens.length * vocabulary)
+    tokens.forEach((id, slot) => (data[slot * vocabulary + id] = 1))
+    // a product with ones: zeros joined on both sides would be values, and one of them a stored one, as large as the logits
+    return matmul(own, constant({ dtype: 'float32', shape: [tokens.length, vocabulary], data }))
   }
 }
 
