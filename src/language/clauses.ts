@@ -17,7 +17,7 @@ interface Clause {
 
 const coordinating = new Set(['и', 'а', 'но', 'или', 'либо', 'да', 'зато', 'однако', 'же', 'то'])
 const subordinating = new Set(
-  'причем причём что чтобы чтоб если когда пока покуда как хотя хоть будто словно точно ибо поскольку едва лишь чуть коли ежели раз где куда откуда зачем почему отчего чем нежели ли сколько какой какая какое какие насколько дабы кабы'.split(
+  'причем причём что чтобы чтоб если когда пока покуда как хотя хоть будто словно точно ибо поскольку едва лишь чуть коли ежели раз где куда откуда зачем почему отчего чем нежели ли сколько какой какая какое какие насколько дабы кабы благо'.split(
     ' ',
   ),
 )
@@ -84,8 +84,16 @@ function isQuestion(text: string): boolean {
 
 function finiteVerbs(words: readonly TaggedWord[], from: number, to: number): number[] {
   const verbs: number[] = []
-  for (let i = from; i < to; i++) if (words[i].parse?.pos === 'VERB') verbs.push(i)
+  for (let i = from; i < to; i++) if (words[i].parse?.pos === 'VERB' && !isIdiom(words, i)) verbs.push(i)
   return verbs
+}
+
+/** «бог знает где», «как водится», «что называется»: a set phrase, which says nothing of anybody. */
+function isIdiom(words: readonly TaggedWord[], at: number): boolean {
+  const [verb, before] = [at, at - 1].map(i => words[i]?.text.toLowerCase() ?? '')
+  if (/^(?:знает|весть)$/u.test(verb)) return /^(?:бог|черт|чёрт|господь|аллах|пес|пёс)$/u.test(before)
+  if (before === 'что' && verb === 'называется') return words[at - 2]?.text === ',' || at === 1
+  return before === 'как' && /^(?:водится|говорится|полагается|подобает|ведется|ведётся|называется)$/u.test(verb)
 }
 
 /** «и» parts two predicates only where a finite verb stands on both sides. */
@@ -127,19 +135,31 @@ function isParenthesis(words: readonly TaggedWord[], { from, to }: Clause): bool
     joined === 'может быть' ||
     joined === 'быть может' ||
     joined === 'стало быть' ||
-    (texts.length === 1 && /^(?:кажется|значит|бывает|может|пожалуй|случается|разумеется|думается)$/u.test(joined))
+    (texts.length === 1 &&
+      /^(?:впрочем|конечно|например|наконец|следовательно|вероятно|видимо|кажется|значит|бывает|может|пожалуй|случается|разумеется|думается)$/u.test(
+        joined,
+      ))
   )
 }
 
 /** Which present and future third-person singular verbs have the person as their subject. */
 export function verbsOfSubject(words: readonly TaggedWord[], person: PersonWords): number[] {
   const state: SubjectState = { levels: [newLevel('none')], below: 'none', pending: [], found: [] }
+  let aside: Clause | undefined
+  let before: Clause | undefined
   for (const clause of splitClauses(words)) {
-    if (isParenthesis(words, clause)) continue
-    enterClause(state, clause, words)
-    const subjects = subjectsOf(words, clause, person)
-    if (clause.verbs.length) readVerbs(state, words, clause, subjects, person)
+    if (isParenthesis(words, clause)) {
+      aside = before ?? clause
+      continue
+    }
+    enterClause(state, aside && clause.link === 'comma-and' ? { ...clause, link: 'and' } : clause, words)
+    // «что всё, может быть, кончится»: what stands around the parenthesis is one clause
+    const whole = aside && !aside.verbs.length ? { ...clause, from: aside.from, link: aside.link } : clause
+    const subjects = subjectsOf(words, whole, person)
+    if (clause.verbs.length) readVerbs(state, words, whole, subjects, person)
     else passVerbless(state, subjects, words, clause)
+    before = clause
+    aside = undefined
   }
   return state.found
 }
@@ -151,6 +171,13 @@ interface Level {
   holder: Holder
   /** It has had its predicate, so the next comma may close it. */
   done: boolean
+  /** Its last verb was in the past: «увидел, как машина ползёт, роет» goes on with what he saw. */
+  past: boolean
+  /** It came back after a subordinate clause with another subject, and no verb has been its own since. */
+  afterOther: boolean
+  /** It has had two predicates joined by «и», so that «, и» may add a third. */
+  joined: boolean
+  readonly relative: boolean
 }
 
 interface SubjectState {
@@ -162,8 +189,8 @@ interface SubjectState {
   readonly found: number[]
 }
 
-function newLevel(holder: Holder): Level {
-  return { holder, done: false }
+function newLevel(holder: Holder, relative = false): Level {
+  return { holder, done: false, past: false, afterOther: false, joined: false, relative }
 }
 
 function top({ levels }: SubjectState): Level {
@@ -174,8 +201,9 @@ function enterClause(state: SubjectState, clause: Clause, words: readonly Tagged
   const { link, from } = clause
   if (link === 'subordinate' || link === 'relative') {
     const inherited = top(state).holder
-    if (top(state).done && state.levels.length > 1 && sameOpening(words, from)) state.levels.pop()
-    state.levels.push(newLevel(link === 'relative' && isNominativeRelative(words, clause) ? 'other' : inherited))
+    if (top(state).done && state.levels.length > 1 && sameOpening(words, from)) leave(state, link)
+    const isRelative = link === 'relative'
+    state.levels.push(newLevel(isRelative && isNominativeRelative(words, clause) ? 'other' : inherited, isRelative))
     return
   }
   if (link === 'break') {
@@ -183,9 +211,18 @@ function enterClause(state: SubjectState, clause: Clause, words: readonly Tagged
     state.pending = []
     state.below = 'none'
     if (/^(?:\.|…)/u.test(words[from - 1]?.text ?? '')) state.levels[0].holder = 'none'
-  } else if (link !== 'and' && state.levels.length > 1 && (top(state).done || link === 'comma-and')) state.levels.pop()
+  } else if (link !== 'and' && state.levels.length > 1 && (top(state).done || link === 'comma-and')) leave(state, link)
   const level = top(state)
+  if (link === 'and' || link === 'comma-and') level.joined = true
   if (state.levels.length === 1 && level.holder === 'none' && state.below === 'mine') level.holder = 'mine'
+}
+
+/** After a comma a clause with «который» is over; one with «что» or «как» may go on with a further predicate. */
+function leave(state: SubjectState, link: Clause['link']): void {
+  const left = state.levels.pop()
+  const level = top(state)
+  if (!left || left.holder === 'none' || !level.done) return
+  level.afterOther = left.holder === 'other' && (link === 'comma' ? !left.relative : left.joined)
 }
 
 /** «…, что он идёт, что она поёт»: clauses with the same opening stand side by side. */
@@ -212,11 +249,32 @@ function readVerbs(
     const { parse } = words[verb]
     if (own) moveTo(state, own.mine ? 'mine' : 'other', own.at < verb && clause.link.startsWith('comma'))
     else if (hasObject || isImpersonalUse(words, clause, verb) || parse?.number === 'plur') continue
-    if (!thirdReading(words[verb]) || isMaybe(words, verb)) continue
+    else if (isAllSubject(words, clause, verb)) {
+      if (clause.link === 'subordinate') moveTo(state, 'other')
+      continue
+    }
+    const level = top(state)
+    if (parse?.tense === 'past') Object.assign(level, { past: true, afterOther: false })
+    if (!thirdReading(words[verb]) || isMaybe(words, verb) || (level.past && level.afterOther)) continue
     if (top(state).holder === 'mine') state.found.push(verb)
     else if (top(state).holder === 'none') state.pending.push({ verb, deep: state.levels.length > 1 })
   }
   top(state).done = true
+}
+
+/** «что всё идёт хорошо»: everything goes, where the person might only «keep» doing it. */
+function isAllSubject(words: readonly TaggedWord[], { from, to, link }: Clause, verb: number): boolean {
+  const { parse, text } = words[verb]
+  if (parse?.number !== 'sing' || (parse.transitive && !/с[яь]$/u.test(text))) return false
+  const goes = link === 'subordinate' || /с[яь]$/u.test(text) || /^(?:быть|пойти|идти|стать)$/u.test(parse.lemma)
+  return goes && words.slice(from, to).some((_, i) => isEverything(words, from + i))
+}
+
+/** «всё», but not «всё ещё», «всё равно», «всё время». */
+function isEverything(words: readonly TaggedWord[], at: number): boolean {
+  if (!/^вс[её]$/iu.test(words[at].text) || words[at - 1]?.parse?.pos === 'PREP') return false
+  const { text, parse } = words[at + 1] ?? words[at]
+  return parse?.pos !== 'COMP' && !/^(?:ещё|еще|равно|так|таки|же|время|больше|меньше)$/iu.test(text)
 }
 
 /** The word's reading as a third person singular: the dictionary decides person and tense where the tagger took another verb. */
@@ -243,7 +301,7 @@ function moveTo(state: SubjectState, holder: Holder, clausesApart = false): void
       state.found.push(...state.pending.filter(({ deep }) => deep || !clausesApart).map(({ verb }) => verb))
     if (holder !== 'none') state.pending = []
   }
-  level.holder = holder
+  Object.assign(level, { holder, past: false, afterOther: false })
 }
 
 function passVerbless(
@@ -255,6 +313,7 @@ function passVerbless(
   const level = top(state)
   if (isComparison(words, clause)) {
     level.done = true
+    if (subjects.length && !subjects.some(({ mine }) => mine)) level.holder = 'other'
     return
   }
   if (subjects.some(({ mine }) => mine)) moveTo(state, 'mine')
@@ -264,6 +323,11 @@ function passVerbless(
   ) {
     moveTo(state, 'other')
   }
+  if (
+    /^(?:пока|хотя|хоть|едва|лишь|точно|словно|будто)$/iu.test(words[clause.from].text) &&
+    clause.to > clause.from + 3
+  )
+    level.done = true
   for (let i = clause.from; i < clause.to; i++) {
     const { parse } = words[i]
     if (parse?.pos === 'PRED' || parse?.pos === 'ADJS' || parse?.pos === 'COMP' || parse?.pos === 'INFN')
@@ -284,12 +348,14 @@ function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, ver
   if (parse?.lemma === 'быть' && isAbsence(words, { from, to }, verb)) return true
   if (parse && isThingVerb(parse.lemma))
     return !(seeming.test(parse.lemma) && beside.some((word, i) => word.parse?.case === 'ablt' && isBare(beside, i)))
-  return (
-    parse?.lemma === 'быть' &&
-    beside.some(
-      ({ parse: p }) => p?.pos === 'PRED' || ((p?.pos === 'PRTS' || p?.pos === 'ADJS') && p.gender === 'neut'),
-    )
-  )
+  if (/^(?:остаться|оставаться)$/u.test(parse?.lemma ?? '')) return beside.some(({ parse: p }) => p?.pos === 'INFN')
+  return parse?.lemma === 'быть' && beside.some(word => isImpersonalPredicate(word))
+}
+
+/** «будет холодно», «будет лучше», «будет решено» */
+function isImpersonalPredicate({ parse, text }: TaggedWord): boolean {
+  if (parse?.pos === 'PRED' || parse?.pos === 'COMP' || /^(?:лучше|хуже)$/iu.test(text)) return true
+  return (parse?.pos === 'PRTS' || parse?.pos === 'ADJS') && parse.gender === 'neut'
 }
 
 /** «ему не везёт»: a verb of luck and a dative. */
@@ -300,8 +366,10 @@ function isLuck(clause: readonly TaggedWord[], lemma: string): boolean {
 /** «собраний не будет», «что дальше будет»: nobody is, something is or is not. */
 function isAbsence(words: readonly TaggedWord[], { from, to }: Pick<Clause, 'from' | 'to'>, verb: number): boolean {
   const last = words.slice(verb + 1, to).every(({ kind }) => kind === 'punct')
+  const withWhom = /^со?$/iu.test(words[verb + 1]?.text ?? '') && !finiteVerbs(words, verb + 1, to).length
+  const infinitive = words.slice(from, to).some(({ parse }) => parse?.pos === 'INFN')
   const what = words[from].text.toLowerCase() === 'что' || words[from - 1]?.text.toLowerCase() === 'что'
-  if (last && what) return true
+  if (what && (last || (withWhom && !infinitive))) return true
   const denied = words[verb - 1]?.text.toLowerCase() === 'не'
   return last && denied && words.slice(from, verb).some(({ parse }) => parse?.pos === 'NOUN' && parse.case === 'gent')
 }

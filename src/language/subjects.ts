@@ -85,9 +85,25 @@ function takesNoObject(words: readonly TaggedWord[], verb: number): boolean {
 function isHiddenNominative(words: readonly TaggedWord[], i: number, verb: number): boolean {
   const { parse, parses } = words[i]
   if (words[verb].parse?.lemma === 'быть' && i > verb && !takesNoObject(words, verb)) return false
-  if (parse?.pos !== 'NOUN' || parse.case !== 'accs' || isTime(words[i])) return false
+  if (parse?.pos === 'ADJF') return isUsedAsNoun(words, i, verb)
+  if (parse?.pos !== 'NOUN' || parse.case !== 'accs' || isDuration(words, i, verb)) return false
   if (!parses.some(p => p.pos === 'NOUN' && p.case === 'nomn' && p.number === 'sing')) return false
   return isBare(words, i) && words[i - 1]?.kind !== 'number'
+}
+
+/** «мастерская идёт», «остаётся одно»: an adjective without a noun, before the verb or in the neuter. */
+function isUsedAsNoun(words: readonly TaggedWord[], i: number, verb: number): boolean {
+  const { parse, parses, text } = words[i]
+  if (!isBare(words, i) || (parse?.pronominal && !/^(?:одно|другое|иное)$/iu.test(text))) return false
+  if ([i - 1, i + 1, i + 2].some(at => at !== verb && agreesAsAttribute(words[at], words[i]))) return false
+  const nominative = parses.filter(p => p.case === 'nomn' && p.number === 'sing')
+  if (nominative.some(p => p.pos === 'ADJF' && p.gender === 'neut')) return true
+  return i + 1 === verb && nominative.some(p => p.pos === 'NOUN' && p.known)
+}
+
+/** The adjective may belong to the noun: «другое дело», «дело другое». */
+function agreesAsAttribute(noun: TaggedWord | undefined, { parse }: TaggedWord): boolean {
+  return noun?.parse?.pos === 'NOUN' && noun.parse.gender === parse?.gender && noun.parse.number === parse?.number
 }
 
 const pronounSubject =
@@ -173,12 +189,20 @@ function fitsVerb(words: readonly TaggedWord[], noun: number, verb: number): boo
 /** «вынет ключ», «делает это»: the form is an accusative too and follows a transitive verb. */
 function isObject(words: readonly TaggedWord[], noun: number, verb: number): boolean {
   if (isSure(words, noun) || hasPronounObject(words, verb)) return false
-  return isTime(words[noun]) || (noun > verb && words[verb].parse?.transitive === true)
+  return isDuration(words, noun, verb) || (noun > verb && words[verb].parse?.transitive === true)
 }
 
-/** «четвёртый день питается»: how long, not who. */
-function isTime({ parse }: TaggedWord): boolean {
-  return /^(?:день|час|год|месяц|вечер|раз|век|миг|ночь|утро|время|минута|неделя)$/u.test(parse?.lemma ?? '')
+const times = /^(?:день|час|год|месяц|вечер|раз|век|миг|ночь|утро|время|минута|неделя)$/u
+const comes =
+  /^(?:наступ(?:ить|ать)|наста(?:ть|вать)|при(?:йти|ходить)|про(?:йти|ходить|лететь|течь)|подойти|близиться|приближаться|начаться|начинаться|кончиться|кончаться|минуть|миновать|тянуться|длиться|зависеть)$/u
+
+/** «четвёртый день питается»: how long, not who; «время идёт», «наступит новый день»: it is time itself that goes by. */
+function isDuration(words: readonly TaggedWord[], noun: number, verb: number): boolean {
+  const lemma = words[noun].parse?.lemma ?? ''
+  if (!times.test(lemma)) return false
+  if (lemma === 'раз' || !takesNoObject(words, verb)) return true
+  if (comes.test(words[verb].parse?.lemma ?? '')) return false
+  return words[noun - 1]?.parse?.pos === 'ADJF' || words[noun - 1]?.kind === 'number' || Math.abs(noun - verb) > 1
 }
 
 /** «Маша воин и разговаривает мечом»: what «и» cuts off is a predicate of its own. */
@@ -199,12 +223,15 @@ function between(rival: number, me: number, verb: number): boolean {
   )
 }
 
-/** «его поглотит что-нибудь»: the object stands right before the verb, so another noun is the subject. */
+/** «его поглотит что-нибудь», «его всё-таки смущает мысль»: the object stands before the verb, so another noun is the subject. */
 function hasPronounObject(words: readonly TaggedWord[], verb: number): boolean {
-  const before = words[verb - 1]?.text.toLowerCase() === 'не' ? verb - 2 : verb - 1
-  return (
-    /^(?:его|её|ее|их|меня|тебя|нас|вас)$/iu.test(words[before]?.text ?? '') && words[before - 1]?.parse?.pos !== 'PREP'
-  )
+  for (let i = verb - 1; words[i]?.kind === 'word'; i--) {
+    const { text, parse } = words[i]
+    if (parse?.pos === 'PREP' || parse?.pos === 'VERB') return false
+    if (!/^(?:его|её|ее|их|меня|тебя|нас|вас)$/iu.test(text) || words[i - 1]?.parse?.pos === 'PREP') continue
+    return i === verb - 1 || !/^(?:NOUN|ADJF|PRTF)$/u.test(words[i + 1].parse?.pos ?? '')
+  }
+  return false
 }
 
 /** Nominative beyond doubt: no accusative reading of the form; a name's nominative is one when it declines as a man's. */
