@@ -20,7 +20,7 @@ export async function runProgram(
   const interrupt = listenForInterrupt(options)
   try {
     await work(interrupt.signal)
-    return 0
+    return interrupt.signal.aborted ? reportLateStop(options) : 0
   } catch (thrown) {
     options.before?.()
     return reportFailure(thrown, options)
@@ -47,6 +47,17 @@ function listenForInterrupt({ lang, argv, before }: ProgramOptions): { signal: A
 const stopping = {
   en: 'Stopping at a good place; Ctrl-C again stops at once',
   ru: 'Останавливаюсь в удобном месте; ещё раз Ctrl-C: остановить сразу',
+}
+
+/** A shell must not go on with the next command of a line, though this one had come to its end before it could stop. */
+function reportLateStop({ lang, argv }: ProgramOptions): number {
+  if (!argv.includes('--quiet') && !argv.includes('--json')) process.stderr.write(finished[lang] + '\n')
+  return exitCodes.interrupted
+}
+
+const finished = {
+  en: 'It was finished before it could be stopped; nothing is left half-done',
+  ru: 'Работа закончилась раньше, чем её удалось остановить; ничего не брошено на полпути',
 }
 
 function reportFailure(thrown: unknown, { lang, argv }: ProgramOptions): number {

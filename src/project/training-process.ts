@@ -22,19 +22,19 @@ interface Death {
 /**
  * As `trainProject`, in a process of its own. When an engine other than the reference crashes it, training goes on from
  * the last checkpoint on the reference, with a warning. Ends the process when this one exits.
- * @throws AppError `training-crashed`, `training-killed` (environment), and what `trainProject` throws
+ * @throws AppError `training-crashed`, `training-killed` (environment), `interrupted`, and what `trainProject` throws
  */
 export async function trainInProcess(project: Project, options: TrainProjectOptions = {}): Promise<Trained> {
   const outcome = await superviseOnce(project, options)
   if (!isDeath(outcome)) return outcome
-  if (!outcome.crashed) throw killed(outcome)
+  if (!outcome.crashed) throw ended(outcome, options)
   const folder = join(project.folder, paths.runs, options.run ?? 'main')
   const left = await leaveRunEngine(folder, crashWords(outcome))
   if (left === undefined || options.signal?.aborted) throw crashed(outcome)
   options.onWarning?.(goingOn(left, outcome))
   const second = await superviseOnce(project, { ...options, fresh: false })
   if (!isDeath(second)) return second
-  throw second.crashed ? crashed(second) : killed(second)
+  throw second.crashed ? crashed(second) : ended(second, options)
 }
 
 function isDeath(outcome: Trained | Death): outcome is Death {
@@ -130,6 +130,25 @@ function crashed({ cause, steps }: Death): AppError {
       en: 'Run the same command to go on from the last one; if it crashes again at this step, make batch or length smaller in a new run and report it',
       ru: 'Повторите ту же команду, чтобы продолжить с последней; если снова на этом шаге, уменьшите batch или length в новом прогоне и сообщите об этом',
     },
+  })
+}
+
+/** Ctrl-C reaches every process of a terminal, also one that has just been started and cannot hear it yet. */
+function ended(death: Death, { signal }: TrainProjectOptions): AppError {
+  return signal?.aborted || death.cause === 'SIGINT' || death.cause === 'SIGTERM' ? stopped(death) : killed(death)
+}
+
+function stopped({ steps }: Death): AppError {
+  return new AppError('interrupted', {
+    kind: 'interrupted',
+    what:
+      steps === 0
+        ? { en: 'training was stopped before its first step', ru: 'обучение остановлено до первого шага' }
+        : {
+            en: `training was stopped at once, at step ${steps + 1}; checkpoints made before stay whole`,
+            ru: `обучение остановлено сразу, на шаге ${steps + 1}; прежние контрольные точки целы`,
+          },
+    fix: { en: 'Run the same command again to go on', ru: 'Повторите ту же команду, чтобы продолжить' },
   })
 }
 

@@ -28,6 +28,15 @@ function startTraining(run: string, ...words: readonly string[]) {
     kill: (signal: NodeJS.Signals) => child.kill(signal),
     ended,
     told: () => text.replaceAll(home, 'HOME'),
+    /** Waits for the process that trains; gives its number while it is still starting. */
+    async born(): Promise<number> {
+      for (;;) {
+        const [pid] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ').map(Number)
+        if (pid) return pid
+        if (child.exitCode !== null) expect.fail(text)
+        await wait(2)
+      }
+    },
     /** Waits for a step of the log; gives the number of the process that trains. */
     async atStep(step: number): Promise<number> {
       while (!(existsSync(log) && readFileSync(log, 'utf8').includes(`"step","step":${step},`))) {
@@ -77,6 +86,13 @@ describe('the process that trains', () => {
     expect(run.told()).toMatch(
       /the process that trains was ended from outside \(SIGKILL\), as systems do when memory runs out/u,
     )
+  })
+
+  it('says that it was stopped when Ctrl-C comes before it can hear it', async () => {
+    const run = startTraining('early', '--steps', '400')
+    process.kill(await run.born(), 'SIGINT')
+    expect(await run.ended).toBe(130)
+    expect(run.told()).toContain('training was stopped before its first step. Run the same command again to go on.')
   })
 
   it.each(['SIGINT', 'SIGKILL'] as const)('does not outlive the program that a user started (%s)', async signal => {
