@@ -37,6 +37,7 @@ export function createProgressView(options: ProgressOptions): ProgressView {
 function createBar({ lang, stream }: ProgressOptions): ProgressView {
   let bar: SingleBar | undefined
   let stage = ''
+  let value = 0
   const stop = (): void => {
     bar?.stop()
     bar = undefined
@@ -45,6 +46,7 @@ function createBar({ lang, stream }: ProgressOptions): ProgressView {
   const start = (progress: Progress): SingleBar => {
     stop()
     stage = progress.stage
+    value = progress.done
     const format = '{title} {bar} {value}/{total} {eta_formatted} {note}'
     const created = new SingleBar({ format, stream, hideCursor: true, barsize: 24, etaBuffer: 20, linewrap: false })
     created.start(progress.total ?? 1, progress.done, { title: title(progress.stage, lang), note: '' })
@@ -53,7 +55,11 @@ function createBar({ lang, stream }: ProgressOptions): ProgressView {
   const onProgress: OnProgress = progress => {
     if (progress.stage !== stage || !bar) bar = start(progress)
     if (progress.total !== undefined) bar.setTotal(progress.total)
-    bar.update(progress.done, { note: translateNote(progress.note ?? '', lang) })
+    const note = translateNote(progress.note ?? '', lang)
+    // Work beside what is counted, such as evaluation, must not slow down the time left.
+    if (progress.done === value) bar.update({ note })
+    else bar.update(progress.done, { note })
+    value = progress.done
     if (progress.total !== undefined && progress.done >= progress.total) stop()
   }
   return { onProgress, stop }
@@ -64,19 +70,24 @@ function createPlainLines({ lang, stream, now = Date.now }: ProgressOptions): Pr
   let started = 0
   let last = 0
   let first = 0
+  let counted = 0
   const onProgress: OnProgress = progress => {
     const time = now()
     if (progress.stage !== stage) [stage, started, last, first] = [progress.stage, time, time, progress.done]
+    if (progress.done === first) counted = time
     const finished = progress.total !== undefined && progress.done >= progress.total
     if (finished ? time - started < quickMs : time - last < plainIntervalMs) return
     last = time
-    stream.write(plainLine(progress, first, time - started, lang) + '\n')
+    stream.write(plainLine(progress, first, time - counted, lang) + '\n')
     if (finished) stage = ''
   }
   return { onProgress, stop: () => undefined }
 }
 
-/** One line: what, how far, rate, time left. Resumed work does not begin at 0: the rate counts from `first`. */
+/**
+ * One line: what, how far, rate, time left. Resumed work does not begin at 0: the rate counts from `first`, and from when
+ * that was last told, so that what comes before the first step (loading, evaluation) is no part of it.
+ */
 function plainLine(progress: Progress, first: number, elapsedMs: number, lang: Lang): string {
   const { done, total, unit, note } = progress
   const seconds = elapsedMs / 1000
@@ -108,6 +119,8 @@ function translateNote(note: string, lang: Lang): string {
 }
 
 const noteWords: readonly (readonly [RegExp, string])[] = [
+  [/^loading$/u, 'загрузка'],
+  [/^evaluating (?=\d)/u, 'оценка '],
   [/\bloss (?=\d)/u, 'потери '],
   [/(?<=\d )tok\/s/u, 'ток/с'],
   [/(?<=\d )words$/u, 'слов'],

@@ -35,6 +35,7 @@ export const unitWords: Words = {
   pieces: { en: 'pieces', ru: 'токенов' },
   passes: { en: 'passes', ru: 'проходов' },
   steps: { en: 'steps', ru: 'шагов' },
+  batches: { en: 'batches', ru: 'пакетов' },
   MB: { en: 'MB', ru: 'МБ' },
 }
 

@@ -19,6 +19,12 @@ export function bitsPerByte(lossSumNats: number, bytes: number): number | undefi
   return bytes > 0 ? lossSumNats / Math.LN2 / bytes : undefined
 }
 
+interface EvaluationOptions {
+  readonly signal?: AbortSignal
+  /** Called before each batch and after the last with how many are done, and how many there are. */
+  readonly onBatch?: (done: number, total: number) => void
+}
+
 /**
  * Mean loss over all batches of a source, forward only.
  * @returns undefined when the signal was aborted before the end
@@ -26,11 +32,12 @@ export function bitsPerByte(lossSumNats: number, bytes: number): number | undefi
 export async function evaluateBatches(
   step: Pick<TrainingStep, 'evaluate'>,
   source: BatchSource,
-  signal?: AbortSignal,
+  { signal, onBatch }: EvaluationOptions = {},
 ): Promise<Evaluation | undefined> {
   let [lossSum, tokens, bytes] = [0, 0, 0]
   for (let index = 0; index < source.count; index++) {
     if (signal?.aborted) return undefined
+    onBatch?.(index, source.count)
     const { batch, bytes: more } = await source.batch(0, index)
     const result = await step.evaluate(batch)
     lossSum += result.lossSum
@@ -38,5 +45,6 @@ export async function evaluateBatches(
     bytes += more
     await new Promise(resolve => setImmediate(resolve))
   }
+  onBatch?.(source.count, source.count)
   return { lossNats: lossSum / tokens, tokens, bitsPerByte: bitsPerByte(lossSum, bytes) }
 }

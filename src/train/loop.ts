@@ -16,7 +16,7 @@ import {
   type RunIdentity,
 } from './checkpoint.js'
 import { runMicroBatches } from './accumulation.js'
-import { clipFactor, gradientNorm, type Optimizer } from './optimizer.js'
+import { clipFactor, type Optimizer } from './optimizer.js'
 import { openRunLog, readRunLog, type RunLog } from './run-log.js'
 import { checkSchedule, learningRateAt, warmupStepsOf, type ScheduleName, type ScheduleShape } from './schedule.js'
 import { badTrainSetting, engineFailed, interrupted, isEngineFailure, lossNotFinite } from './loop-errors.js'
@@ -48,6 +48,8 @@ interface TrainHooks {
   readonly sample?: (step: number) => Promise<readonly { readonly prompt: string; readonly text: string }[]>
   /** A damaged checkpoint that was passed over. */
   readonly onWarning?: (warning: Text) => void
+  /** A checkpoint was loaded; told before anything is computed. */
+  readonly onContinue?: (step: number, steps: number) => void
 }
 
 export interface TrainRun extends WorkOptions {
@@ -119,6 +121,7 @@ export async function trainModel(run: TrainRun): Promise<TrainResult> {
   const found = await findCheckpoint(checkpoints, run.hooks?.onWarning)
   if (found) await loadCheckpoint(found, identity, run.optimizer)
   const resumedFrom = found?.state.step ?? 0
+  if (resumedFrom > 0) run.hooks?.onContinue?.(resumedFrom, plan.steps)
   const logPath = join(run.folder, 'events.jsonl')
   const log = await openLogs(run, logPath, found ? resumedFrom : -1)
   try {
@@ -218,7 +221,7 @@ async function takeStep(session: Session, step: number): Promise<number> {
   const computing = runMicroBatches(run.step, batches.map(({ batch }) => batch), step) // prettier-ignore
   const { lossSum, tokens } = await keepState(session, step, computing)
   const lossNats = lossSum / tokens
-  const norm = gradientNorm(run.optimizer.parameters)
+  const norm = await run.optimizer.gradientNorm()
   if (!Number.isFinite(lossNats) || !Number.isFinite(norm)) {
     const examples = [...new Set(batches.flatMap(batch => batch.examples))]
     throw lossNotFinite({ step: step + 1, lossNats, norm, examples, folder: join(run.folder, 'checkpoints') })
@@ -243,8 +246,19 @@ async function takeStep(session: Session, step: number): Promise<number> {
     rssBytes,
   })
   const note = `loss ${lossNats.toFixed(3)}, ${tokensPerSecond} tok/s, ${secondsLeft(seconds * (plan.steps - step - 1))}`
-  run.onProgress?.({ stage: 'train', done: step + 1, total: plan.steps, unit: 'steps', note })
+  tellProgress(session, step + 1, note)
   return lossNats
+}
+
+/** A note beside the steps; after the last of them a stage of its own, since theirs has ended. */
+function tellEvaluation(session: Session, step: number, done: number, total: number): void {
+  const { run, plan } = session
+  if (step < plan.steps) tellProgress(session, step, `evaluating ${done}/${total}`)
+  else run.onProgress?.({ stage: 'evaluate', done, total, unit: 'batches' })
+}
+
+function tellProgress({ run, plan }: Session, done: number, note: string): void {
+  run.onProgress?.({ stage: 'train', done, total: plan.steps, unit: 'steps', note })
 }
 
 function secondsLeft(seconds: number): string {
@@ -261,7 +275,8 @@ async function lookAtModel(session: Session, step: number): Promise<Evaluation |
   let evaluation: Evaluation | undefined
   if (run.heldOut !== undefined && isDue(step, plan.evaluateEvery, plan)) {
     const started = performance.now()
-    evaluation = await evaluateBatches(run.step, run.heldOut, run.signal)
+    const onBatch = (done: number, total: number): void => tellEvaluation(session, step, done, total)
+    evaluation = await evaluateBatches(run.step, run.heldOut, { signal: run.signal, onBatch })
     if (!evaluation) return undefined
     await noteEngine(session, step)
     await log.append({ event: 'evaluation', step, ...evaluation, seconds: (performance.now() - started) / 1000 })

@@ -152,6 +152,25 @@ describe('progress', () => {
     expect(text()).toBe('Training: 420/500 steps, 2.0/s, 40 s left\n')
   })
 
+  it('tells an evaluation, and counts neither it nor loading into the rate', () => {
+    const { stream, text } = capture()
+    const times = [0, 1000, 20_000, 21_000, 31_000]
+    const now = (): number => times.shift()!
+    const options = { lang: 'ru', json: false, quiet: false, stream: stream as never, stdout: stream, now } as const
+    const view = createProgressView(options)
+    const train = { stage: 'train', unit: 'steps', total: 100 } as const
+    view.onProgress({ ...train, done: 0, note: 'loading' })
+    view.onProgress({ ...train, done: 0, note: 'evaluating 0/9' })
+    view.onProgress({ ...train, done: 0, note: 'evaluating 9/9' })
+    view.onProgress({ ...train, done: 1, note: 'loss 4.200' })
+    view.onProgress({ ...train, done: 11, note: 'loss 4.100' })
+    expect(text()).toMatchInlineSnapshot(`
+      "Обучение: шагов 0/100, оценка 9/9
+      Обучение: шагов 11/100, 1.0/с, осталось 89 с, потери 4.100
+      "
+    `)
+  })
+
   it('speaks Russian, the words of a note included', () => {
     const { stream, text } = capture()
     const times = [0, 6000]

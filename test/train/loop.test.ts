@@ -155,8 +155,9 @@ describe('the loop', () => {
   })
 
   it('progress counts steps and shows loss, rate and time left', async () => {
-    const events: Progress[] = []
-    await runToy(await newFolder(), { onProgress: progress => events.push(progress) })
+    const all: Progress[] = []
+    await runToy(await newFolder(), { onProgress: progress => void all.push(progress) })
+    const events = all.filter(({ note }) => note?.startsWith('loss'))
     expect(events.map(({ done }) => done)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
     expect(events[4]).toMatchObject({ stage: 'train', total: 20, unit: 'steps' })
     expect(events[4].note).toMatch(/^loss \d\.\d{3}, \d+ tok\/s, \d+ s$/u)
@@ -407,5 +408,37 @@ describe.skipIf(!built)('kill -9 (needs npm run build)', () => {
     expect(kills).toBeGreaterThan(1)
     expect(await logOf(broken)).toEqual(await logOf(unbroken))
     expect(await sameFiles(broken, unbroken)).toBe(true)
+  })
+})
+
+describe('progress of a run', () => {
+  it('tells the evaluation before the first step, and where it continues', async () => {
+    const folder = await newFolder()
+    const told: string[] = []
+    const onProgress = ({ stage, done, total, note }: Progress): void => void told.push(`${stage} ${done}/${total} ${note?.split(',')[0] ?? ''}`.trim()) // prettier-ignore
+    const hooks = { onContinue: (step: number, steps: number) => void told.push(`from ${step} of ${steps}`) }
+    const stop = new AbortController()
+    const stopAfterOne = (progress: Progress): void => {
+      onProgress(progress)
+      if (progress.done === 1) stop.abort()
+    }
+    const toy = { hooks, settings: { steps: 2, evaluateEvery: 2 } }
+    await expect(runToy(folder, { ...toy, onProgress: stopAfterOne, signal: stop.signal })).rejects.toThrow(
+      'after step 1',
+    )
+    await runToy(folder, { ...toy, onProgress })
+    expect(told.map(line => line.replace(/loss .*/u, 'loss'))).toMatchInlineSnapshot(`
+      [
+        "train 0/2 evaluating 0/2",
+        "train 0/2 evaluating 1/2",
+        "train 0/2 evaluating 2/2",
+        "train 1/2 loss",
+        "from 1 of 2",
+        "train 2/2 loss",
+        "evaluate 0/2",
+        "evaluate 1/2",
+        "evaluate 2/2",
+      ]
+    `)
   })
 })
