@@ -127,7 +127,7 @@ interface Workshop {
 async function train(project: Project, folder: string, options: TrainProjectOptions): Promise<StageReport> {
   const started = performance.now()
   // Loading and the first evaluation take a while; until then the user sees that training has begun.
-  options.onProgress?.({ stage: 'train', done: 0, total: project.plan.train.steps, unit: 'steps' })
+  options.onProgress?.({ stage: 'train', done: 0, total: project.plan.train.steps, unit: 'steps', note: 'loading' })
   const shop = await openWorkshop(project, folder, options)
   try {
     const { trained, batches } = await runLoop(project, folder, shop, options)
@@ -205,7 +205,7 @@ async function runLoop(
     runtime: engine.identity,
     ...(settings.baseBits === 32 ? {} : { base: `${settings.baseBits} bits, ${settings.baseActivations}` }),
   }
-  const hooks = { onWarning }
+  const hooks = { onWarning, onContinue: (from: number, steps: number) => onNotice?.(continued(from, steps)) }
   try {
     const trained = await trainModel({
       step,
@@ -221,15 +221,16 @@ async function runLoop(
       onProgress,
       signal,
     })
-    if (trained.resumedFrom > 0) onNotice?.(continued(trained))
     return { trained, batches: source.count }
   } finally {
     await optimizer.close()
   }
 }
 
-function continued({ resumedFrom, steps }: TrainResult): Text {
-  return { en: `Continued from step ${resumedFrom} of ${steps}.`, ru: `Продолжено с шага ${resumedFrom} из ${steps}.` }
+function continued(from: number, steps: number): Text {
+  return from === steps
+    ? { en: `All ${steps} steps were taken before.`, ru: `Все шаги (${steps}) уже пройдены.` }
+    : { en: `Continuing from step ${from} of ${steps}.`, ru: `Продолжаю с шага ${from} из ${steps}.` }
 }
 
 /** runs/<name>/model: an adapter in PEFT's form, or the whole model. */
