@@ -128,7 +128,7 @@ describe('a novel becomes a character', () => {
     expect(await ended).toBe('SIGKILL')
     const resumed = await inProject(killed, 'train')
     expect(resumed).toMatchObject({ code: 0 })
-    expect(resumed.out).toContain('Continued from step 4')
+    expect(resumed.out).toContain('Continuing from step 4')
     expect(adapterHash(killed)).toBe(adapterHash(hero))
     expect(losses(killed)).toEqual(losses(hero))
   })
