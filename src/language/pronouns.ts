@@ -30,7 +30,9 @@ const endings: { readonly [K in 'masc' | 'femn' | 'neut' | 'plur']: { readonly [
 
 /** «моя» for a feminine noun in the nominative, «моих» for an animate plural in the accusative, … */
 export function possessivePronoun(person: PronounPerson, noun: NounForm): string {
-  const row = endings[noun.number === 'plur' ? 'plur' : (noun.gender ?? 'masc')]
+  // The dictionary gives «плакса» and «сирота» a common gender of its own, which counts as masculine here.
+  const gender = noun.gender === 'femn' || noun.gender === 'neut' ? noun.gender : 'masc'
+  const row = endings[noun.number === 'plur' ? 'plur' : gender]
   const stem = person === 'me' ? 'м' : 'тв'
   const likeGenitive = noun.case === 'accs' && noun.animate === true && (row === endings.masc || row === endings.plur)
   return stem + row[likeGenitive ? 'gent' : noun.case]
