@@ -1,5 +1,6 @@
 // Commands that make a project and fill it: init, add, status, run.
 import { basename, join, resolve } from 'node:path'
+import type { Text } from '../base/errors.js'
 import type { StageReport } from '../base/report.js'
 import type { StageStatus } from '../project/run.js'
 import { stageWords, wordFor } from '../project/words.js'
@@ -42,14 +43,24 @@ export const addCommand: CommandSpec = {
         ru: 'кодировка, если она не определилась сама (windows-1251, koi8-r, …)',
       },
     },
+    {
+      flags: '--lenient',
+      summary: {
+        en: 'read a damaged UTF-8 file, with \ufffd where it is broken',
+        ru: 'прочитать повреждённый файл в UTF-8, с \ufffd на месте повреждений',
+      },
+    },
   ],
   async run({ args, options, folder, output, onProgress, signal }: Call) {
     const { addSource, openProject } = await import('../project/project.js')
     let project = await openProject(folder)
     for (const path of args) {
       const encoding = typeof options.encoding === 'string' ? options.encoding : undefined
-      const added = await addSource(project, resolve(path), { encoding, onProgress, signal })
+      const lenient = options.lenient === true
+      const added = await addSource(project, resolve(path), { encoding, lenient, onProgress, signal })
       project = added.project
+      const replaced = added.report.counts?.['bytes:replaced'] ?? 0
+      if (replaced > 0) output.warn(damaged(path, replaced))
       output.result(
         {
           en: `Added «${added.title}»: ${summary(added.report, 'en')}`,
@@ -59,6 +70,13 @@ export const addCommand: CommandSpec = {
       )
     }
   },
+}
+
+function damaged(path: string, places: number): Text {
+  return {
+    en: `${path}: broken places in the text: ${places}; each became \ufffd`,
+    ru: `${path}: повреждённых мест в тексте: ${places}; на их месте \ufffd`,
+  }
 }
 
 function summary(report: StageReport, lang: 'en' | 'ru'): string {

@@ -7,7 +7,12 @@ import { parseSettings } from '../base/settings.js'
 import { defaultMethod, methodSettings } from './method-settings.js'
 
 /** One source file inside the project's `sources/` folder. */
-const source = z.strictObject({ file: z.string().min(1), encoding: z.string().optional() })
+const source = z.strictObject({
+  file: z.string().min(1),
+  encoding: z.string().optional(),
+  /** Reads damaged UTF-8 with U+FFFD in place of what is broken, instead of refusing it. */
+  lenient: z.boolean().optional(),
+})
 
 const dataset = z.strictObject({
   copies: z

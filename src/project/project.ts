@@ -63,16 +63,16 @@ export async function changePlan(project: Project, change: Partial<Plan>): Promi
 export async function addSource(
   project: Project,
   path: string,
-  options: WorkOptions & { readonly encoding?: string } = {},
+  options: WorkOptions & { readonly encoding?: string; readonly lenient?: boolean } = {},
 ): Promise<{ readonly project: Project; readonly title: string; readonly report: StageReport }> {
-  const { encoding, onProgress } = options
-  const { output, report } = await readDocument(path, { encoding, onProgress })
+  const { encoding, lenient = false, onProgress } = options
+  const { output, report } = await readDocument(path, { encoding, lenient, onProgress })
   const file = basename(path)
   const target = join(project.folder, paths.sources, file)
   return withProjectLock(project.folder, async () => {
     if (resolve(path) !== resolve(target)) await copyWhole(path, target)
     const { sources } = await readPlan(project.folder)
-    const source = { file, ...(encoding ? { encoding } : {}) }
+    const source = { file, ...(encoding ? { encoding } : {}), ...(lenient ? { lenient } : {}) }
     const known = sources.some(one => one.file === file)
     const changed = known ? sources.map(one => (one.file === file ? source : one)) : [...sources, source]
     return { project: await changePlan(project, { sources: changed }), title: output.title, report }

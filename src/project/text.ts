@@ -21,11 +21,12 @@ export const textStage: Stage = {
     if (sources.length === 0) throw noSources(project.folder)
     const reports: StageReport[] = []
     await writeFolderAtomic(join(project.folder, paths.text), async folder => {
-      for (const { file, encoding } of sources) {
+      for (const { file, encoding, lenient } of sources) {
         const path = join(project.folder, paths.sources, file)
         throwIfStopped(options, 'text')
         const read = await readDocument(path, {
           encoding,
+          lenient,
           onProgress: options.onProgress,
         })
         const clean = cleanDocument(read.output)

@@ -261,12 +261,12 @@ function damagedText(bytes: Uint8Array, scan: Utf8Scan, where: string, likely?: 
     },
     fix: likely
       ? {
-          en: `It looks like ${likely}: give encoding: "${likely}"`,
-          ru: `Похоже на ${likely}: укажите encoding: "${likely}"`,
+          en: `It looks like ${likely}: add --encoding ${likely} (in the plan and in code encoding: "${likely}")`,
+          ru: `Похоже на ${likely}: добавьте --encoding ${likely} (в плане и в коде encoding: "${likely}")`,
         }
       : {
-          en: 'Take an undamaged copy, or pass lenient: true to put U+FFFD in their place',
-          ru: 'Возьмите целую копию или задайте lenient: true, чтобы поставить на их место U+FFFD',
+          en: 'Take an undamaged copy, or add --lenient (in the plan and in code lenient: true) to read "\ufffd" in their place',
+          ru: 'Возьмите целую копию или добавьте --lenient (в плане и в коде lenient: true): на их месте будет «\ufffd»',
         },
   })
 }
@@ -279,6 +279,9 @@ function undecided(where: string, ranking: readonly string[]): AppError {
       en: `the encoding cannot be told from the bytes; the likeliest: ${names}`,
       ru: `по байтам нельзя решить, какая это кодировка; вероятнее всего: ${names}`,
     },
-    fix: { en: `Give it: encoding: "${ranking[0]}"`, ru: `Укажите её: encoding: "${ranking[0]}"` },
+    fix: {
+      en: `Name it: --encoding ${ranking[0]} (in the plan and in code encoding: "${ranking[0]}")`,
+      ru: `Назовите её: --encoding ${ranking[0]} (в плане и в коде encoding: "${ranking[0]}")`,
+    },
   })
 }

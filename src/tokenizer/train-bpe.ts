@@ -267,8 +267,8 @@ function vocabTooSmall(vocabSize: number, missing: number, meta: number, alphabe
       ru: `словаря из ${vocabSize} не хватает на ${missing}: место нужно ${meta} служебным токенам и ${alphabet} символам`,
     },
     fix: {
-      en: `Ask for at least ${vocabSize + missing}, or lower the coverage`,
-      ru: `Задайте не меньше ${vocabSize + missing} или уменьшите coverage`,
+      en: `Ask for at least ${vocabSize + missing} (--vocab ${vocabSize + missing})`,
+      ru: `Задайте не меньше ${vocabSize + missing} (--vocab ${vocabSize + missing})`,
     },
   })
 }

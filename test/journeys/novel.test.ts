@@ -218,7 +218,7 @@ describe('bad input gives one clear message and its exit code', () => {
     expect([code, err.replaceAll(home, 'HOME')]).toMatchInlineSnapshot(`
       [
         1,
-        "HOME/plan/dvoynik.json, key train: unknown key "learningrate". Did you mean "learningRate"?
+        "HOME/plan/dvoynik.json, key train: unknown key "learningrate" with the value 1. Did you mean "learningRate"?
       ",
       ]
     `)

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
 import { isEdited, writeEditable, writeEdited } from '../../src/project/editable.js'
 import { buildDataset } from '../../src/project/dataset.js'
+import { findPeople } from '../../src/project/people.js'
 import { stageState, writeManifest } from '../../src/project/manifest.js'
 import { planJsonSchema, readPlan } from '../../src/project/plan.js'
 import { addSource, changePlan, initProject, openProject, type Project } from '../../src/project/project.js'
@@ -121,6 +122,25 @@ describe('a project', () => {
     project = (await addSource(project, book)).project
     expect((await openProject(project.folder)).plan.sources).toEqual([{ file: 'book.txt' }])
     expect(readFileSync(join(project.folder, 'sources', 'book.txt'), 'utf8')).toContain('Вера')
+  })
+
+  it('reads a damaged book when asked to, and remembers that', async () => {
+    const book = join(folder(), 'torn.txt')
+    const text = Buffer.from('Вера вошла в дом и села у окна, а потом вышла в сад.\n')
+    writeFileSync(book, Buffer.concat([text, Buffer.from([0xd0, 0x0a]), text]))
+    const project = await newProject()
+    expect(await failure(addSource(project, book), join(book, '..'))).toMatchInlineSnapshot(`
+      [
+        "damaged-text",
+        "PROJECT/torn.txt:2: damaged UTF-8: 1 bad of 77 letters beyond ASCII, the first at byte 91. Take an undamaged copy, or add --lenient (in the plan and in code lenient: true) to read "�" in their place.",
+        "PROJECT/torn.txt:2: повреждённый UTF-8: негодных букв 1 из 77, первая — байт 91. Возьмите целую копию или добавьте --lenient (в плане и в коде lenient: true): на их месте будет «�».",
+      ]
+    `)
+    const added = await addSource(project, book, { lenient: true })
+    expect(added.report.counts?.['bytes:replaced']).toBe(1)
+    expect(added.project.plan.sources).toEqual([{ file: 'torn.txt', lenient: true }])
+    const [{ reports }] = await findPeople(added.project).then(({ outcomes }) => outcomes)
+    expect(reports[0].counts?.['bytes:replaced']).toBe(1)
   })
 
   it('leaves nothing behind of a book that cannot be read', async () => {

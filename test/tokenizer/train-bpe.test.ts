@@ -133,7 +133,7 @@ describe('training of BPE', () => {
 
   it('refuses a vocabulary that cannot hold the characters, an empty corpus, and stops when asked to', async () => {
     await expect(trainBpe(lines, { vocabSize: 280 })).rejects.toThrowErrorMatchingInlineSnapshot(
-      `[AppError: a vocabulary of 280 is 40 too small: 259 fixed tokens and 61 characters need a place. Ask for at least 320, or lower the coverage.]`,
+      `[AppError: a vocabulary of 280 is 40 too small: 259 fixed tokens and 61 characters need a place. Ask for at least 320 (--vocab 320).]`,
     )
     await expect(trainBpe([''], { vocabSize: 280 })).rejects.toThrowErrorMatchingInlineSnapshot(
       `[AppError: there is no text to train a tokenizer on. Give texts that are not empty.]`,
