@@ -48,11 +48,26 @@ export interface BuildInput {
  * @throws AppError `no-dialogue` when only replies are learnt and the book has none, `no-own-reply` when none is the character's
  */
 export function buildExamples(input: BuildInput): Staged<Example[]> {
+  const work = buildExamplesStepwise(input)
+  let step = work.next()
+  while (!step.done) step = work.next()
+  return step.value
+}
+
+/** How much of a book is done: scenes, each counted once per copy. */
+export interface BuildPlace {
+  readonly done: number
+  readonly total: number
+}
+
+/** As `buildExamples`, handing control back after every scene of every copy, so that a long book can be shown and stopped. */
+export function* buildExamplesStepwise(input: BuildInput): Generator<BuildPlace, Staged<Example[]>> {
   const started = performance.now()
   const focus = findPerson(input.register, input.focus)
   if (input.partner !== undefined) findPerson(input.register, input.partner)
   checkDialogue(input, focus)
-  const candidates = input.copies.flatMap(copy => cutCopy(input, copy))
+  const candidates: Candidate[] = []
+  for (const [i, copy] of input.copies.entries()) candidates.push(...(yield* cutCopy(input, copy, i)))
   const drops: Drop<ExampleDropReason>[] = []
   const judge = createJudge(input)
   const kept = candidates.filter(candidate => {
@@ -94,17 +109,19 @@ function modeOf(copy: Exclude<ExampleCopy, 'original'>, { focus, partner, option
   return partner === undefined ? { kind: 'focus', me: focus } : { kind: 'pair', me: focus, you: partner }
 }
 
-function cutCopy(input: BuildInput, copy: ExampleCopy): Candidate[] {
-  const { document, scenes, register, focus, options = {} } = input
+function* cutCopy(input: BuildInput, copy: ExampleCopy, before: number): Generator<BuildPlace, Candidate[]> {
+  const { document, scenes, register, focus, copies, options = {} } = input
   const rewriter = copy === 'original' ? undefined : input.createRewriter(modeOf(copy, input))
   const names = new Map(register.people.map(person => [person.id, person.name]))
   const learn = options.learn ?? 'own'
-  return scenes.flatMap((scene, sceneIndex) => {
+  const candidates: Candidate[] = []
+  for (const [index, scene] of scenes.entries()) {
     const turns = makeTurns(scene, document, { focus, names, learn, rewriter })
-    return cutTurns(turns, options.maxChars ?? 1500).map((chunk, i): Candidate => {
-      return { copy, scene: sceneIndex, chunk: i, turns: chunk }
-    })
-  })
+    const chunks = cutTurns(turns, options.maxChars ?? 1500)
+    candidates.push(...chunks.map((chunk, i): Candidate => ({ copy, scene: index, chunk: i, turns: chunk })))
+    yield { done: before * scenes.length + index + 1, total: copies.length * scenes.length }
+  }
+  return candidates
 }
 
 /** Whole turns, as many as fit; measured on the unchanged text, so that all copies are cut at the same places. */

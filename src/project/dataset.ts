@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists } from '../base/files.js'
 import { nearestName } from '../base/nearest.js'
+import type { WorkOptions } from '../base/progress.js'
 import { checkReport, type Drop, type Staged, type StageReport } from '../base/report.js'
 import { createPeopleLookup } from '../characters/lookup.js'
 import type { Person, Register } from '../characters/person.js'
 import { resolvePerson } from '../characters/register.js'
 import { createRewriter } from '../characters/rewrite.js'
-import { buildExamples } from '../dataset/build.js'
+import { buildExamplesStepwise, type BuildPlace } from '../dataset/build.js'
 import type { Example } from '../dataset/example.js'
 import { exportDataset, writeDataset } from '../dataset/store.js'
 import { findScenes } from '../dialogue/scenes.js'
@@ -39,11 +40,11 @@ export const datasetStage: Stage = {
     const reports: StageReport[] = []
     const people = createPeopleLookup(register)
     const documents = await readCleaned(project)
-    for (const [done, document] of documents.entries()) {
+    for (const document of documents) {
       throwIfStopped(options, 'dataset')
-      onProgress?.({ stage: 'dataset', done, total: documents.length, unit: 'books', note: document.title })
+      onProgress?.({ stage: 'dataset', done: 0, unit: 'scenes', note: document.title })
       const scenes = findScenes(document, { people })
-      const built = buildExamples({
+      const work = buildExamplesStepwise({
         document,
         scenes: scenes.output,
         register,
@@ -52,16 +53,31 @@ export const datasetStage: Stage = {
         createRewriter: mode => createRewriter({ register, mode, dictionary: chooseDictionary(dictionaries, mode) }),
         options: project.plan.dataset,
       })
-      const fresh = dropRepeated(built, examples)
+      const fresh = dropRepeated(await workInTurns(work, document.title, options), examples)
       examples.push(...fresh.output)
       drops.push(...scenes.drops, ...fresh.drops)
       reports.push(scenes.report, fresh.report)
     }
     await writeDataset(join(project.folder, paths.dataset), { examples, drops, register, reports })
-    onProgress?.({ stage: 'dataset', done: documents.length, total: documents.length, unit: 'books' })
     return reports
   },
 }
+
+/** Lets the program hear Ctrl-C and draw between scenes; a book is long work. @throws AppError `interrupted` */
+async function workInTurns<T>(work: Generator<BuildPlace, T>, title: string, options: WorkOptions): Promise<T> {
+  let rested = performance.now()
+  for (;;) {
+    const step = work.next()
+    if (step.done) return step.value
+    options.onProgress?.({ stage: 'dataset', ...step.value, unit: 'scenes', note: title })
+    if (performance.now() - rested < restMs) continue
+    await new Promise(resolve => setImmediate(resolve))
+    throwIfStopped(options, 'dataset')
+    rested = performance.now()
+  }
+}
+
+const restMs = 50
 
 /** Two books of one text give the same examples; the later ones are duplicates. */
 function dropRepeated(built: Staged<Example[]>, before: readonly Example[]): Staged<Example[]> {

@@ -35,6 +35,7 @@ export const unitWords: Words = {
   pieces: { en: 'pieces', ru: 'токенов' },
   passes: { en: 'passes', ru: 'проходов' },
   steps: { en: 'steps', ru: 'шагов' },
+  scenes: { en: 'scenes', ru: 'сцен' },
   batches: { en: 'batches', ru: 'пакетов' },
   MB: { en: 'MB', ru: 'МБ' },
 }

@@ -1,9 +1,11 @@
 // The project folder: its plan, its manifests, and the texts that the user may edit.
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
+import { assetPath } from '../../src/base/package.js'
+import type { Progress } from '../../src/base/progress.js'
 import { isEdited, writeEditable, writeEdited } from '../../src/project/editable.js'
 import { buildDataset } from '../../src/project/dataset.js'
 import { findPeople } from '../../src/project/people.js'
@@ -194,6 +196,38 @@ describe('options of a plan', () => {
   it('are changed in the file too', async () => {
     const project = await changePlan(await newProject(), { focus: 'Вера' })
     expect((await openProject(project.folder)).plan.focus).toBe('Вера')
+  })
+})
+
+describe('building a dataset', () => {
+  it('stops inside a book, leaves nothing behind and is done by the same call again', async () => {
+    const added = await addSource(await newProject(), assetPath('story', 'chuzhoe_palto.txt'))
+    const project = await changePlan(added.project, { focus: 'Тихон' })
+    const stop = new AbortController()
+    const told: Progress[] = []
+    const onProgress = (progress: Progress): void => {
+      if (progress.stage !== 'dataset' || progress.done === 0) return
+      told.push(progress)
+      stop.abort()
+    }
+    expect(
+      await failure(buildDataset(project, { signal: stop.signal, onProgress }), project.folder),
+    ).toMatchInlineSnapshot(`
+      [
+        "interrupted",
+        "stopped before the end of the stage "Dataset". Run the same command again to go on.",
+        "остановлено до конца этапа «Набор данных». Повторите ту же команду, чтобы продолжить.",
+      ]
+    `)
+    const { done, total } = told.at(-1)!
+    expect(done).toBeLessThan(total!)
+    expect(existsSync(join(project.folder, 'dataset'))).toBe(false)
+    const outcomes = await buildDataset(project)
+    expect(outcomes.map(({ stage, skipped }) => [stage, skipped])).toEqual([
+      ['text', true],
+      ['characters', true],
+      ['dataset', false],
+    ])
   })
 })
 
