@@ -1,5 +1,5 @@
 // A model, a method and a runtime to the cost of whole optimizer steps: forward, backward and update, in this process.
-import { clipFactor, createOptimizer, gradientNorm } from '../src/train/optimizer.js'
+import { clipFactor, createOptimizer } from '../src/train/optimizer.js'
 import { runMicroBatches } from '../src/train/accumulation.js'
 import { createRuntime } from '../src/runtime/registry.js'
 import type { Precision } from '../src/runtime/runtime.js'
@@ -47,7 +47,7 @@ async function measureSize(
   const started = performance.now()
   const options = { batch, length, runtime, threads, checkpointing }
   const step = await createTrainingStep(model, method, options)
-  const optimizer = await createOptimizer({ kind: 'adamw', weightDecay: 0.01 }, step.parameters, runtime)
+  const optimizer = await createOptimizer({ kind: 'adamw', weightDecay: 0.01 }, step.parameters, runtime, { threads })
   const compileSeconds = (performance.now() - started) / 1000
   const losses: number[] = []
   const parts: { gradient: Timed; update: Timed }[] = []
@@ -59,7 +59,7 @@ async function measureSize(
     const update = await timed(() => optimizer.step(1e-4))
     if (number >= warmup) parts.push({ gradient, update })
   }
-  const clip = await timed(() => clipFactor(gradientNorm(step.parameters), 1))
+  const clip = await timed(async () => clipFactor(await optimizer.gradientNorm(), 1))
   await optimizer.close()
   await step.close()
   return { ...summarize(parts, batch * length), compileSeconds, clipSeconds: clip.seconds, lossNats: losses[0], lastLossNats: losses.at(-1)! } // prettier-ignore

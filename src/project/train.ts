@@ -198,7 +198,7 @@ async function runLoop(
   { onProgress, signal, onWarning, onNotice }: TrainProjectOptions,
 ): Promise<{ trained: TrainResult; batches: number }> {
   const { optimizer: chosen, tensorBoard, ...settings } = project.plan.train
-  const optimizer = await createOptimizer(chosen, step.parameters, engine.runtime)
+  const optimizer = await createOptimizer(chosen, step.parameters, engine.runtime, settings.engine)
   const identity = {
     method: canonicalJson(settings.method),
     start: sha256(await fingerprintModel(join(project.folder, paths.start))),

@@ -1,20 +1,33 @@
 // Turns a graph of pointwise operations into a program that passes over its arrays once, whatever their length.
 import type { Graph } from '../graph/graph.js'
-import { writeLoop } from '../graph/wasm.js'
-import { memoryOf, openArrayMemory, type ArrayMemory } from './wasm-memory.js'
-import { compileWasm, startWasm } from './wasm.js'
+import { writeLoop, type WrittenLoop } from '../graph/wasm.js'
+import type { LoopWork } from './loop-work.js'
+import { memoryOf, openArrayMemory } from './wasm-memory.js'
+import { compileWasm, startWasm, type WasmFunction, type WasmModule } from './wasm.js'
 
 type Arrays = Readonly<Record<string, Float32Array>>
+type Scalars = Readonly<Record<string, number>>
 
 export interface PointwiseProgram {
   /**
-   * Runs over arrays of one length: where they lie when one memory holds them all, else over copies of a stretch at a time.
-   * An array may be both fed and a result: each number is read before it is written.
+   * Runs over arrays of one length. An array may be both fed and a result: each number is read before it is written.
    * @param feeds every input of rank 1 or more by name
    * @param scalars every input of rank 0 by name
    * @param results every output by name, written in place
    */
-  run(feeds: Arrays, scalars: Readonly<Record<string, number>>, results: Arrays): void
+  run(feeds: Arrays, scalars: Scalars, results: Arrays): void
+  /** For arrays that stay the same from run to run. */
+  bind(feeds: Arrays, results: Arrays): BoundLoop
+}
+
+/** A program on its arrays: a part that any thread may run where it lies, and a part for this one. */
+export interface BoundLoop {
+  /** Undefined where the arrays do not lie in one memory. */
+  readonly inPlace: LoopWork | undefined
+  /** The scalars as the function takes them. */
+  numbers(scalars: Scalars): readonly number[]
+  /** Runs what is not in place over copies, a stretch at a time. */
+  runRest(numbers: readonly number[]): void
 }
 
 /** Numbers of each array that are copied at once, so that they stay in the processor's cache. */
@@ -25,43 +38,65 @@ const stretch = 1 << 13
  * @throws AppError `not-pointwise`
  */
 export function compilePointwise(graph: Graph): PointwiseProgram {
-  const { bytes, inputs, outputs, scalars: scalarNames } = writeLoop(graph)
-  const module = compileWasm(bytes)
+  const written = writeLoop(graph)
+  const module = compileWasm(written.bytes)
   let rooms: Rooms | undefined
+  const bind = (feeds: Arrays, results: Arrays): BoundLoop => {
+    const given = [...written.inputs.map(name => feeds[name]), ...written.outputs.map(name => results[name])]
+    const inPlace = workOf(module, given)
+    return {
+      inPlace,
+      numbers: scalars => written.scalars.map(name => scalars[name]),
+      runRest(numbers) {
+        const start = inPlace?.length ?? 0
+        if (start < given[0].length) runCopied((rooms ??= openRooms(module, written)), given, start, numbers)
+      },
+    }
+  }
   return {
+    bind,
     run(feeds, scalars, results) {
-      const given = [...inputs.map(name => feeds[name]), ...outputs.map(name => results[name])]
-      const numbers = scalarNames.map(name => scalars[name])
-      const { length } = given[0]
-      const memory = commonMemory(given)
-      // four numbers at a time: what is left over is copied, as a loop would write beyond it
-      const whole = memory ? length - (length % 4) : 0
-      if (memory && whole > 0) startWasm(module, memory.memory)(4 * whole, ...given.map(x => x.byteOffset), ...numbers)
-      if (whole === length) return
-      rooms ??= openRooms(given.length)
-      const run = startWasm(module, rooms.memory)
-      for (let start = whole; start < length; start += stretch) {
-        const end = Math.min(start + stretch, length)
-        given.slice(0, inputs.length).forEach((array, i) => rooms!.arrays[i].set(array.subarray(start, end)))
-        run(16 * Math.ceil((end - start) / 4), ...rooms.arrays.map(room => room.byteOffset), ...numbers)
-        for (let i = inputs.length; i < given.length; i++) given[i].set(rooms.arrays[i].subarray(0, end - start), start)
-      }
+      const { inPlace, numbers, runRest } = bind(feeds, results)
+      const values = numbers(scalars)
+      if (inPlace) startWasm(module, inPlace.memory)(4 * inPlace.length, ...inPlace.begins, ...values)
+      runRest(values)
     },
   }
 }
 
-/** The memory that all arrays were taken from, if it is one. */
-function commonMemory(arrays: readonly Float32Array[]): ArrayMemory | undefined {
-  const first = memoryOf(arrays[0])
-  return arrays.every(array => memoryOf(array) === first) ? first : undefined
+/** What may run in place. A loop takes four numbers at a time, so that it would write beyond an array if it took the rest. */
+function workOf(module: WasmModule, arrays: readonly Float32Array[]): LoopWork | undefined {
+  const memory = memoryOf(arrays[0])?.memory
+  const length = arrays[0].length - (arrays[0].length % 4)
+  if (!memory || length === 0 || arrays.some(array => memoryOf(array)?.memory !== memory)) return undefined
+  return { module, memory, begins: arrays.map(({ byteOffset }) => byteOffset), length }
 }
 
-/** Where stretches of arrays are copied. */
-interface Rooms extends Pick<ArrayMemory, 'memory'> {
+/** Where stretches of arrays are copied: inputs first. */
+interface Rooms {
+  readonly run: WasmFunction
   readonly arrays: readonly Float32Array[]
+  readonly inputs: number
 }
 
-function openRooms(count: number): Rooms {
+function openRooms(module: WasmModule, { inputs, outputs }: WrittenLoop): Rooms {
   const { memory, allocate } = openArrayMemory()
-  return { memory, arrays: Array.from({ length: count }, () => allocate(stretch)!) }
+  const arrays = [...inputs, ...outputs].map(() => allocate(stretch)!)
+  return { run: startWasm(module, memory), arrays, inputs: inputs.length }
+}
+
+function runCopied(
+  { run, arrays, inputs }: Rooms,
+  given: readonly Float32Array[],
+  from: number,
+  numbers: readonly number[],
+): void {
+  const { length } = given[0]
+  const begins = arrays.map(({ byteOffset }) => byteOffset)
+  for (let start = from; start < length; start += stretch) {
+    const end = Math.min(start + stretch, length)
+    for (let i = 0; i < inputs; i++) arrays[i].set(given[i].subarray(start, end))
+    run(16 * Math.ceil((end - start) / 4), ...begins, ...numbers)
+    for (let i = inputs; i < given.length; i++) given[i].set(arrays[i].subarray(0, end - start), start)
+  }
 }

@@ -1,10 +1,11 @@
 // Turns an array into the sum of its squares, kept in float64, as fast as memory is read.
 import { encodeWasm, instruction, place, repeatWhile, simd, vector } from '../formats/wasm.js'
+import type { LoopWork } from './loop-work.js'
 import { memoryOf, openArrayMemory } from './wasm-memory.js'
-import { compileWasm, startWasm, type WasmFunction, type WasmMemory, type WasmModule } from './wasm.js'
+import { compileWasm, startWasm, type WasmMemory, type WasmModule } from './wasm.js'
 
 /** Numbers that are summed at once. */
-const stretch = 1 << 14
+export const stretch = 1 << 14
 
 /** Each holds two sums, so that no addition waits for the one before. */
 const accumulators = 4
@@ -14,14 +15,27 @@ let copies: { readonly memory: WasmMemory; readonly room: Float32Array } | undef
 
 /** Σx² of float32 numbers, squared and added in float64; the order of additions depends on the length alone. */
 export function sumOfSquares(x: Float32Array): number {
-  const memory = memoryOf(x)?.memory
-  const whole = memory ? x.length - (x.length % stretch) : 0
-  let total = 0
-  if (memory) {
-    const run = start(memory)
-    for (let at = 0; at < whole; at += stretch) total += run(4 * stretch, x.byteOffset + 4 * at)!
+  const whole = wholeStretches(x)
+  const sums: number[] = []
+  if (whole) {
+    const run = startWasm(whole.module, whole.memory)
+    for (let at = 0; at < whole.length; at += stretch) sums.push(run(4 * stretch, whole.begins[0] + 4 * at)!)
   }
-  for (let at = whole; at < x.length; at += stretch) total += sumCopy(x.subarray(at, at + stretch))
+  return totalOfSquares(x, sums)
+}
+
+/** The stretches of x that any thread may sum where they lie; undefined when there are none. */
+export function wholeStretches(x: Float32Array): LoopWork | undefined {
+  const memory = memoryOf(x)?.memory
+  const length = x.length - (x.length % stretch)
+  return memory && length > 0 ? { module: loop(), memory, begins: [x.byteOffset], length } : undefined
+}
+
+/** `sumOfSquares(x)` from the sums of its first stretches. */
+export function totalOfSquares(x: Float32Array, sums: ArrayLike<number>): number {
+  let total = 0
+  for (let i = 0; i < sums.length; i++) total += sums[i]
+  for (let at = stretch * sums.length; at < x.length; at += stretch) total += sumCopy(x.subarray(at, at + stretch))
   return total
 }
 
@@ -32,7 +46,7 @@ function sumCopy(part: Float32Array): number {
   room.set(part)
   const round = Math.ceil(part.length / 8) * 8
   room.fill(0, part.length, round)
-  return start(memory)(4 * round, room.byteOffset)!
+  return startWasm(loop(), memory)(4 * round, room.byteOffset)!
 }
 
 function openRoom(): NonNullable<typeof copies> {
@@ -40,9 +54,8 @@ function openRoom(): NonNullable<typeof copies> {
   return { memory, room: allocate(stretch)! }
 }
 
-function start(memory: WasmMemory): WasmFunction {
-  module ??= compileWasm(writeLoop())
-  return startWasm(module, memory)
+function loop(): WasmModule {
+  return (module ??= compileWasm(writeLoop()))
 }
 
 /** run(bytes, begin): the squares of eight numbers a round go to four pairs of sums, which are added one after another. */

@@ -13,6 +13,9 @@ const pageBytes = 65536
 /** A line of the processor's cache: two threads never write one. */
 const lineBytes = 64
 
+/** Left between arrays: of lengths of a power of two they would lie on the same sets of the cache and banks of memory. */
+const gapBytes = 17 * lineBytes
+
 /** Every buffer of a memory: it has a longer one each time that it has grown. */
 const memories = new WeakMap<ArrayBufferLike, ArrayMemory>()
 
@@ -31,7 +34,7 @@ export function openArrayMemory(): ArrayMemory {
       } catch {
         return undefined
       }
-      used = end
+      used = end + gapBytes
       memories.set(memory.buffer, own)
       return new Float32Array(memory.buffer, begin, length)
     },

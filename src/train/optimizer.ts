@@ -6,6 +6,7 @@ import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { sumOfSquares } from '../runtime/sum-of-squares.js'
 import { allocateBeside } from '../runtime/wasm-memory.js'
+import { createElementwiseUpdate, type ElementwiseSlot } from './elementwise-update.js'
 import { checkOptimizerSettings } from './optimizer-settings.js'
 import type { ElementwiseRule, RuleChoice, StateArray, StepNumbers, TensorRule } from './update-rule.js'
 import { updateRules, type OptimizerName, type OptimizerSettings } from './update-rules.js'
@@ -26,6 +27,8 @@ export interface Optimizer {
    * @param gradientScale factor of all gradients, from `clipFactor`. Default 1
    */
   step(learningRate: number, gradientScale?: number): Promise<void>
+  /** `gradientNorm` of the parameters, on all threads of the update. */
+  gradientNorm(): Promise<number>
   state(): OptimizerState
   /** @throws AppError `optimizer-state` when names or sizes are not those of the parameters */
   load(state: OptimizerState): void
@@ -36,29 +39,38 @@ export interface Optimizer {
 interface Slot {
   readonly parameter: Parameter
   readonly state: Readonly<Record<string, StateArray>>
-  update(numbers: StepNumbers): void | Promise<void>
+  /** Where its numbers do not move one by one. */
+  readonly update?: (numbers: StepNumbers) => void | Promise<void>
+  /** Where they do. */
+  readonly elementwise?: ElementwiseSlot
 }
 
 /**
  * @param runtime where the rules that need matrix products run
+ * @param options.threads that update numbers one by one, this one included; default all cores. Results are the same
  * @throws AppError `unknown-optimizer`, `unknown-optimizer-setting`, `bad-optimizer`; `runtime-compile` from the runtime
  */
 export async function createOptimizer(
   settings: OptimizerSettings,
   parameters: readonly Parameter[],
   runtime: Runtime,
+  { threads }: { readonly threads?: number } = {},
 ): Promise<Optimizer> {
   const choose = findRule(settings)
   const programs = await compileRules(choose, parameters, runtime)
   const slots = parameters.map(parameter => createSlot(parameter, choose, programs))
+  const elementwise = createElementwiseUpdate(slots.flatMap(slot => slot.elementwise ?? []), parameters, threads) // prettier-ignore
   let steps = 0
   return {
     settings,
     parameters,
     async step(learningRate, gradientScale = 1) {
       steps++
-      for (const slot of slots) await slot.update({ step: steps, learningRate, gradientScale })
+      const numbers = { step: steps, learningRate, gradientScale }
+      await elementwise.run(numbers)
+      for (const { update } of slots) await update?.(numbers)
     },
+    gradientNorm: () => elementwise.norm(),
     state: () => ({ step: steps, moments: new Map(slots.flatMap(namedArrays)) }),
     load(state) {
       const mine = new Map(slots.flatMap(namedArrays))
@@ -66,7 +78,10 @@ export async function createOptimizer(
       for (const [name, moment] of mine) moment.set(state.moments.get(name)!)
       steps = state.step
     },
-    close: () => programs.close(),
+    async close() {
+      await elementwise.close()
+      await programs.close()
+    },
   }
 }
 
@@ -148,12 +163,12 @@ function createSlot(parameter: Parameter, choose: RuleChoice, { pointwise, whole
     const program = whole.get(rule)!.get(parameter.shape.join('x'))
     return { parameter, state, update: numbers => rule.update(parameter, state, numbers, program) }
   }
-  const { data, gradient, decay } = parameter
+  const { data, gradient } = parameter
   const program = pointwise.get(rule)!
   const state = Object.fromEntries(rule.moments.map(name => [name, allocateBeside(data, data.length)]))
   const feeds = { p: data, g: gradient, ...state }
   const results = Object.fromEntries(Object.entries({ p: data, ...state }).map(([name, values]) => [`${name}_next`, values])) // prettier-ignore
-  return { parameter, state, update: numbers => program.run(feeds, rule.coefficients(numbers, decay), results) }
+  return { parameter, state, elementwise: { parameter, rule, loop: program.bind(feeds, results) } }
 }
 
 function namedArrays({ parameter, state }: Slot): [string, StateArray][] {

@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   const plan = known ?? (await makePlan(options, step, source, runtime))
   await mkdir(options.run, { recursive: true })
   await writeFileAtomic(planPath(options.run), JSON.stringify(plan, undefined, 2) + '\n')
-  const optimizer = await createOptimizer(optimizerSettings[plan.optimizer], step.parameters, runtime)
+  const optimizer = await createOptimizer(optimizerSettings[plan.optimizer], step.parameters, runtime, { threads })
   if (plan.after) await continueFrom(plan.after.checkpoint, optimizer)
   const started = performance.now()
   const result = await trainModel({
@@ -85,6 +85,7 @@ async function main(): Promise<void> {
   })
   const seconds = Math.round((performance.now() - started) / 1000)
   console.log(`done: ${result.steps} steps, ${seconds} s, ${JSON.stringify(result.evaluation)}, ${result.checkpoint}`)
+  await optimizer.close()
   await step.close()
 }
 
