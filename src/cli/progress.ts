@@ -34,66 +34,75 @@ export function createProgressView(options: ProgressOptions): ProgressView {
   return options.stream.isTTY ? createBar(options) : createPlainLines(options)
 }
 
-function createBar({ lang, stream }: ProgressOptions): ProgressView {
+/** Where the work of a stage stands, in words. */
+interface Place {
+  /** Work of this stage was not told before. */
+  readonly isNew: boolean
+  readonly finished: boolean
+  /** Since the stage was first told. */
+  readonly elapsedMs: number
+  readonly title: string
+  /** How far, rate, time left, and the note. */
+  readonly text: string
+}
+
+/**
+ * Follows one stage after another. Resumed work does not begin at 0: the rate counts from the first number told, and from
+ * when that was last told, so that what comes before the first step (loading, evaluation) is no part of it.
+ */
+function createFollower(lang: Lang, now: () => number): (progress: Progress) => Place {
+  let stage: string | undefined
+  let [started, counted, first] = [0, 0, 0]
+  return progress => {
+    const time = now()
+    const isNew = progress.stage !== stage
+    if (isNew) [stage, started, first] = [progress.stage, time, progress.done]
+    if (progress.done === first) counted = time
+    const finished = progress.total !== undefined && progress.done >= progress.total
+    if (finished) stage = undefined
+    const text = describe(progress, progress.done - first, (time - counted) / 1000, lang)
+    return { isNew, finished, elapsedMs: time - started, title: wordFor(stageWords, progress.stage)[lang], text }
+  }
+}
+
+function createBar({ lang, stream, now = Date.now }: ProgressOptions): ProgressView {
+  const follow = createFollower(lang, now)
   let bar: SingleBar | undefined
-  let stage = ''
-  let value = 0
   const stop = (): void => {
     bar?.stop()
     bar = undefined
-    stage = ''
-  }
-  const start = (progress: Progress): SingleBar => {
-    stop()
-    stage = progress.stage
-    value = progress.done
-    const format = '{title} {bar} {value}/{total} {eta_formatted} {note}'
-    const created = new SingleBar({ format, stream, hideCursor: true, barsize: 24, etaBuffer: 20, linewrap: false })
-    created.start(progress.total ?? 1, progress.done, { title: title(progress.stage, lang), note: '' })
-    return created
   }
   const onProgress: OnProgress = progress => {
-    if (progress.stage !== stage || !bar) bar = start(progress)
-    if (progress.total !== undefined) bar.setTotal(progress.total)
-    const note = translateNote(progress.note ?? '', lang)
-    // Work beside what is counted, such as evaluation, must not slow down the time left.
-    if (progress.done === value) bar.update({ note })
-    else bar.update(progress.done, { note })
-    value = progress.done
-    if (progress.total !== undefined && progress.done >= progress.total) stop()
+    const { isNew, finished, title, text } = follow(progress)
+    if (isNew) stop()
+    if (!bar) {
+      bar = new SingleBar({ format: '{title} {bar} {text}', stream, hideCursor: true, barsize: 24, linewrap: false })
+      bar.start(progress.total ?? 1, 0, { title, text })
+    }
+    bar.setTotal(progress.total ?? Math.max(1, progress.done))
+    bar.update(progress.total === undefined ? 0 : progress.done, { title, text })
+    if (finished) stop()
   }
   return { onProgress, stop }
 }
 
 function createPlainLines({ lang, stream, now = Date.now }: ProgressOptions): ProgressView {
-  let stage = ''
-  let started = 0
-  let last = 0
-  let first = 0
-  let counted = 0
+  const follow = createFollower(lang, now)
+  let saidMs = 0
   const onProgress: OnProgress = progress => {
-    const time = now()
-    if (progress.stage !== stage) [stage, started, last, first] = [progress.stage, time, time, progress.done]
-    if (progress.done === first) counted = time
-    const finished = progress.total !== undefined && progress.done >= progress.total
-    if (finished ? time - started < quickMs : time - last < plainIntervalMs) return
-    last = time
-    stream.write(plainLine(progress, first, time - counted, lang) + '\n')
-    if (finished) stage = ''
+    const { isNew, finished, elapsedMs, title, text } = follow(progress)
+    if (isNew) saidMs = 0
+    if (finished ? elapsedMs < quickMs : elapsedMs - saidMs < plainIntervalMs) return
+    saidMs = elapsedMs
+    stream.write(`${title}: ${text}\n`)
   }
   return { onProgress, stop: () => undefined }
 }
 
-/**
- * One line: what, how far, rate, time left. Resumed work does not begin at 0: the rate counts from `first`, and from when
- * that was last told, so that what comes before the first step (loading, evaluation) is no part of it.
- */
-function plainLine(progress: Progress, first: number, elapsedMs: number, lang: Lang): string {
-  const { done, total, unit, note } = progress
-  const seconds = elapsedMs / 1000
-  const rate = seconds > 0.5 && done > first ? (done - first) / seconds : undefined
+function describe({ done, total, unit, note }: Progress, counted: number, seconds: number, lang: Lang): string {
+  const rate = seconds > 0.5 && counted > 0 ? counted / seconds : undefined
   const share = total === undefined ? String(done) : `${done}/${total}`
-  const parts = [`${title(progress.stage, lang)}: ${amount(share, unit, lang)}`]
+  const parts = total === undefined && done === 0 ? [] : [amount(share, unit, lang)]
   if (rate !== undefined) parts.push(`${rate.toFixed(rate < 10 ? 1 : 0)}/${{ en: 's', ru: 'с' }[lang]}`)
   if (rate !== undefined && total !== undefined && done < total) parts.push(timeLeft((total - done) / rate)[lang])
   if (note) parts.push(translateNote(note, lang))
@@ -106,10 +115,6 @@ function timeLeft(seconds: number): Text {
       ? [`${Math.ceil(seconds)} s`, `${Math.ceil(seconds)} с`]
       : [`${Math.ceil(seconds / 60)} min`, `${Math.ceil(seconds / 60)} мин`]
   return { en: `${text[0]} left`, ru: `осталось ${text[1]}` }
-}
-
-function title(stage: string, lang: Lang): string {
-  return wordFor(stageWords, stage)[lang]
 }
 
 /** Notes are written by stages that know one language; here their few words are exchanged, and time left is shown once. */

@@ -213,8 +213,11 @@ describe('progress', () => {
     })
     const view = createProgressView({ lang: 'ru', json: false, quiet: false, stream: stream as never, stdout: stream })
     steps.forEach(view.onProgress)
+    view.onProgress({ stage: 'dataset', done: 0, unit: 'scenes', note: 'Двойник' })
     view.stop()
-    expect(text()).toContain('Обучение')
+    const shown = text()
+    expect(shown).toContain('Обучение ======================== шагов 100/100')
+    expect(shown).toContain('Набор данных ------------------------ Двойник')
   })
 })
 
