@@ -43,7 +43,7 @@ export const chatCommand: CommandSpec = {
       onWarning: call.output.warn,
     })
     try {
-      if (args.length > 0) await answer(call, open, args.join(' '))
+      if (args.length > 0) await answerOnce(call, open, args.join(' '))
       else if (process.stdin.isTTY) await talkOnTerminal(call, open)
       else await talkToLines(call, open)
     } finally {
@@ -61,6 +61,12 @@ async function answer({ output, signal }: Call, open: OpenConversation, question
   }
   if (output.json) output.result({ en: reply, ru: reply }, { question, reply, seed: open.conversation.seed })
   else output.write('\n')
+}
+
+/** A reply that was cut short is no whole answer for a script. */
+async function answerOnce(call: Call, open: OpenConversation, question: string): Promise<void> {
+  await answer(call, open, question)
+  if (call.signal.aborted) throw stopped()
 }
 
 async function talkToLines(call: Call, open: OpenConversation): Promise<void> {
