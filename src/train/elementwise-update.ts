@@ -24,8 +24,8 @@ export interface ElementwiseUpdate {
 /** Numbers of each array that a thread takes at once. */
 const chunk = 1 << 16
 
-/** Below, other threads cost more than they save: over 4 million numbers a step takes 3 ms. */
-const leastNumbers = 1 << 22
+/** Numbers that a thread is started for: one moves them in 2 ms, and a thread takes 10 MB. */
+const leastShare = 1 << 21
 
 /** Some threads take all that memory gives; more would only wait. */
 const mostThreads = 8
@@ -40,7 +40,7 @@ export function createElementwiseUpdate(
   const parts = all.map(({ gradient }) => ({ gradient, whole: wholeStretches(gradient) }))
   const squares = parts.flatMap(({ whole }) => whole ?? [])
   const count = Math.max(...[updates, squares].map(works => works.reduce((sum, { length }) => sum + length, 0)))
-  const used = count < leastNumbers ? 1 : Math.min(threads, mostThreads)
+  const used = Math.max(1, Math.min(threads, mostThreads, Math.floor(count / leastShare)))
   const pool = openLoopThreads(
     [
       { works: updates, chunk },

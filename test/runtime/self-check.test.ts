@@ -14,6 +14,7 @@ import { findOpenvinoLibraries } from '../../src/runtime/openvino-libraries.js'
 import { createRuntime } from '../../src/runtime/registry.js'
 import type { NativeRuntime } from '../../src/runtime/runtime.js'
 import { checkRuntime } from '../../src/runtime/self-check.js'
+import { openArrayMemory } from '../../src/runtime/wasm-memory.js'
 
 const libraries = findOpenvinoLibraries()
 let cache: string
@@ -171,6 +172,19 @@ describe('an engine that fails in a run', () => {
     ])
     await one.close()
     await other.close()
+  })
+
+  it('repeats a run whose gradients lie beside the parameters in one memory', async () => {
+    const { checked } = await failing(1)
+    const x = g.input('x', [4])
+    const program = await checked.compile({ outputs: { y: g.mul(x, g.scalar(2)) } })
+    const { allocate: place } = openArrayMemory()
+    const [fed, result] = [1, 2].map(() => ({ dtype: 'float32' as const, shape: [4], data: place(4)! }))
+    fed.data.set([1, 2, 3, 4])
+    await program.run({ x: fed }, { y: result })
+    expect([...result.data]).toEqual([2, 4, 6, 8])
+    expect(warnings).toHaveLength(1)
+    await program.close()
   })
 
   it('throws where arrays were to be updated in place, because they may be half done, and is left', async () => {

@@ -6,15 +6,22 @@ import { createOptimizer, gradientNorm, type Optimizer } from '../../src/train/o
 import type { OptimizerSettings } from '../../src/train/update-rules.js'
 import { noRuntime } from './bigram.mjs'
 
-/** Above what makes threads pay, of odd lengths; the last is in no shared memory. */
-const lengths = [4_194_305, 1_000_003, 17, 3]
+/** Enough for three threads, of odd lengths; the last is in no shared memory. */
+const lengths = [5_300_001, 1_000_003, 17, 3]
+
+const starts = [...lengths, 30_001].map((length, i) => {
+  const [data, gradient] = [new Float32Array(length), new Float32Array(length)]
+  for (let j = 0; j < length; j++) [data[j], gradient[j]] = [((j * 7919 + i) % 1009) / 500 - 1, ((j * 104_729 + i) % 997) / 1e4 - 0.05] // prettier-ignore
+  return { data, gradient }
+})
 
 function makeParameters(): Parameter[] {
   const place = openPlaces()
-  const placed = lengths.map(length => place(length))
-  return [...placed, new Float32Array(30_001)].map((data, i) => {
+  return starts.map((start, i) => {
+    const data = i < lengths.length ? place(lengths[i]) : start.data.slice()
     const gradient = allocateBeside(data, data.length)
-    for (let j = 0; j < data.length; j++) [data[j], gradient[j]] = [((j * 7919 + i) % 1009) / 500 - 1, ((j * 104_729 + i) % 997) / 1e4 - 0.05] // prettier-ignore
+    data.set(start.data)
+    gradient.set(start.gradient)
     return { name: `p${i}`, shape: [data.length], data, gradient, decay: i % 2 === 0 }
   })
 }
