@@ -1,9 +1,9 @@
 // Turns a graph of pointwise operations into a program that passes over its arrays once, whatever their length.
 import type { Graph } from '../graph/graph.js'
-import { writeLoop, type WrittenLoop } from '../graph/wasm.js'
+import { writeLoop } from '../graph/wasm.js'
 import type { LoopWork } from './loop-work.js'
-import { memoryOf, openArrayMemory } from './wasm-memory.js'
-import { compileWasm, startWasm, type WasmFunction, type WasmModule } from './wasm.js'
+import { copyRooms, memoryOf, roomLength } from './wasm-memory.js'
+import { compileWasm, startWasm, type WasmModule } from './wasm.js'
 
 type Arrays = Readonly<Record<string, Float32Array>>
 type Scalars = Readonly<Record<string, number>>
@@ -30,9 +30,6 @@ export interface BoundLoop {
   runRest(numbers: readonly number[]): void
 }
 
-/** Numbers of each array that are copied at once, so that they stay in the processor's cache. */
-const stretch = 1 << 13
-
 /**
  * One fused loop where a runtime would make one pass over memory for every operation. The same numbers on every machine.
  * @throws AppError `not-pointwise`
@@ -40,7 +37,6 @@ const stretch = 1 << 13
 export function compilePointwise(graph: Graph): PointwiseProgram {
   const written = writeLoop(graph)
   const module = compileWasm(written.bytes)
-  let rooms: Rooms | undefined
   const bind = (feeds: Arrays, results: Arrays): BoundLoop => {
     const given = [...written.inputs.map(name => feeds[name]), ...written.outputs.map(name => results[name])]
     const inPlace = workOf(module, given)
@@ -49,7 +45,7 @@ export function compilePointwise(graph: Graph): PointwiseProgram {
       numbers: scalars => written.scalars.map(name => scalars[name]),
       runRest(numbers) {
         const start = inPlace?.length ?? 0
-        if (start < given[0].length) runCopied((rooms ??= openRooms(module, written)), given, start, numbers)
+        if (start < given[0].length) runCopied(module, given, written.inputs.length, start, numbers)
       },
     }
   }
@@ -72,31 +68,22 @@ function workOf(module: WasmModule, arrays: readonly Float32Array[]): LoopWork |
   return { module, memory, begins: arrays.map(({ byteOffset }) => byteOffset), length }
 }
 
-/** Where stretches of arrays are copied: inputs first. */
-interface Rooms {
-  readonly run: WasmFunction
-  readonly arrays: readonly Float32Array[]
-  readonly inputs: number
-}
-
-function openRooms(module: WasmModule, { inputs, outputs }: WrittenLoop): Rooms {
-  const { memory, allocate } = openArrayMemory()
-  const arrays = [...inputs, ...outputs].map(() => allocate(stretch)!)
-  return { run: startWasm(module, memory), arrays, inputs: inputs.length }
-}
-
+/** From a number on through rooms: inputs are copied in, outputs out. */
 function runCopied(
-  { run, arrays, inputs }: Rooms,
+  module: WasmModule,
   given: readonly Float32Array[],
+  inputs: number,
   from: number,
   numbers: readonly number[],
 ): void {
+  const { memory, rooms } = copyRooms(given.length)
+  const run = startWasm(module, memory)
+  const begins = rooms.map(({ byteOffset }) => byteOffset)
   const { length } = given[0]
-  const begins = arrays.map(({ byteOffset }) => byteOffset)
-  for (let start = from; start < length; start += stretch) {
-    const end = Math.min(start + stretch, length)
-    for (let i = 0; i < inputs; i++) arrays[i].set(given[i].subarray(start, end))
+  for (let start = from; start < length; start += roomLength) {
+    const end = Math.min(start + roomLength, length)
+    for (let i = 0; i < inputs; i++) rooms[i].set(given[i].subarray(start, end))
     run(16 * Math.ceil((end - start) / 4), ...begins, ...numbers)
-    for (let i = inputs; i < given.length; i++) given[i].set(arrays[i].subarray(0, end - start), start)
+    for (let i = inputs; i < given.length; i++) given[i].set(rooms[i].subarray(0, end - start), start)
   }
 }

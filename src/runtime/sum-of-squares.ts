@@ -1,17 +1,16 @@
 // Turns an array into the sum of its squares, kept in float64, as fast as memory is read.
 import { encodeWasm, instruction, place, repeatWhile, simd, vector } from '../formats/wasm.js'
 import type { LoopWork } from './loop-work.js'
-import { memoryOf, openArrayMemory } from './wasm-memory.js'
-import { compileWasm, startWasm, type WasmMemory, type WasmModule } from './wasm.js'
+import { copyRooms, memoryOf } from './wasm-memory.js'
+import { compileWasm, startWasm, type WasmModule } from './wasm.js'
 
-/** Numbers that are summed at once. */
+/** Numbers that are summed at once, as many as a room has or fewer; sums in another order would end otherwise. */
 export const stretch = 1 << 14
 
 /** Each holds two sums, so that no addition waits for the one before. */
 const accumulators = 4
 
 let module: WasmModule | undefined
-let copies: { readonly memory: WasmMemory; readonly room: Float32Array } | undefined
 
 /** Σx² of float32 numbers, squared and added in float64; the order of additions depends on the length alone. */
 export function sumOfSquares(x: Float32Array): number {
@@ -41,17 +40,11 @@ export function totalOfSquares(x: Float32Array, sums: ArrayLike<number>): number
 
 /** Through a room that is filled up with zeros to a round of the loop. */
 function sumCopy(part: Float32Array): number {
-  copies ??= openRoom()
-  const { memory, room } = copies
-  room.set(part)
+  const { memory, rooms } = copyRooms(1)
+  rooms[0].set(part)
   const round = Math.ceil(part.length / 8) * 8
-  room.fill(0, part.length, round)
-  return startWasm(loop(), memory)(4 * round, room.byteOffset)!
-}
-
-function openRoom(): NonNullable<typeof copies> {
-  const { memory, allocate } = openArrayMemory()
-  return { memory, room: allocate(stretch)! }
+  rooms[0].fill(0, part.length, round)
+  return startWasm(loop(), memory)(4 * round, rooms[0].byteOffset)!
 }
 
 function loop(): WasmModule {

@@ -52,6 +52,26 @@ export function allocateBeside(neighbour: Float32Array, length: number): Float32
   return memoryOf(neighbour)?.allocate(length) ?? new Float32Array(new ArrayBuffer(4 * length))
 }
 
+/** Numbers of a room: they stay in the processor's cache. */
+export const roomLength = 1 << 14
+
+let roomMemory: ArrayMemory | undefined
+const allRooms: Float32Array[] = []
+
+/**
+ * Rooms of one memory, through which loops reach arrays that lie elsewhere. Everybody gets the same ones.
+ * @throws RangeError when the machine has no room
+ */
+export function copyRooms(count: number): { readonly memory: WasmMemory; readonly rooms: readonly Float32Array[] } {
+  const { memory, allocate } = (roomMemory ??= openArrayMemory())
+  while (allRooms.length < count) {
+    const room = allocate(roomLength)
+    if (!room) throw new RangeError('WebAssembly memory cannot grow')
+    allRooms.push(room)
+  }
+  return { memory, rooms: allRooms.slice(0, count) }
+}
+
 /** So much of a memory goes to arrays of `openPlaces`; the rest is for what is put beside each of them. */
 const placedBytes = 0.75 * 2 ** 30
 
