@@ -27,27 +27,41 @@ export function recomputeBetween(checkpoints: readonly Node[]): Recompute {
 
 /** What costs little beside a product; the gradients of these need what they are made of, so that it is kept anyway. */
 const cheap: ReadonlySet<OpName> = new Set<OpName>(['Gelu', 'Silu', 'Mul', 'LayerNorm', 'RmsNorm'])
+/** What lies between the queries and keys of attention and its weights, which are many times larger. */
+const scoring: ReadonlySet<OpName> = new Set<OpName>(['Softmax', 'Add', 'Mul', 'Tanh', 'Reshape', 'MatMul'])
 
-/** Factors of products that are cheap are computed anew when the gradient of the product arrives. */
+/**
+ * Factors of products that are cheap are computed anew when the gradient of the product arrives, and the weights of
+ * attention from queries and keys.
+ */
 export function recomputeFactors(): Recompute {
   const copies = new Map<Node['attributes'], Node>()
-  const copyOf = (x: Node, dy: Node): Node => {
-    const whole = x.op !== 'Mul' || x.inputs.every(({ shape }) => shape.join() === x.shape.join())
-    if (!cheap.has(x.op) || !whole || x.output !== 0) return x
-    const known = copies.get(x.attributes) ?? copyLater(x, dy)
-    copies.set(x.attributes, known)
-    return known
+  const copyOf = (x: Node, dy: Node, kinds: ReadonlySet<OpName>): Node => {
+    const known = copies.get(x.attributes)
+    if (known) return known
+    const copy = x.op === 'Softmax' ? copyLater(x, dy, scoring) : isCheap(x, kinds) ? copyLater(x, dy, kinds) : x
+    if (copy !== x) copies.set(x.attributes, copy)
+    return copy
   }
-  const copyLater = (x: Node, dy: Node): Node => {
-    const inputs = x.inputs.map(input => copyOf(input, dy))
+  const copyLater = (x: Node, dy: Node, kinds: ReadonlySet<OpName>): Node => {
+    const inputs = x.inputs.map(input => copyOf(input, dy, kinds))
     if (inputs[0] === x.inputs[0]) inputs[0] = waitFor(inputs[0], [dy])
     return anew(x, inputs)
   }
   return (operation, dys) => {
+    const known = copies.get(operation.attributes)
+    if (known) return known
     if (operation.op !== 'MatMul' && operation.op !== 'Linear') return operation
-    const dy = dys.find(known => known !== undefined)!
-    return anew(operation, operation.inputs.map(x => copyOf(x, dy))) // prettier-ignore
+    const dy = dys.find(one => one !== undefined)!
+    return anew(operation, operation.inputs.map(x => copyOf(x, dy, cheap))) // prettier-ignore
   }
+}
+
+/** Only first outputs; of products with numbers or masks what they are made of is not kept, nor of products of weights. */
+function isCheap({ op, output, inputs, shape }: Node, kinds: ReadonlySet<OpName>): boolean {
+  if (output !== 0 || !kinds.has(op)) return false
+  if (kinds === scoring) return op !== 'MatMul' || shape.length > 2
+  return op !== 'Mul' || inputs.every(x => x.shape.join() === shape.join())
 }
 
 /** The operation on other inputs, as another one to whoever looks for equal ones. */

@@ -40,11 +40,12 @@ type Tensors = Readonly<Record<string, HostTensor>>
  */
 export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
   const session = new Session(options)
-  const { name, version, computesHalf } = options.candidate
+  const { name, version, computesHalf, recomputes } = options.candidate
   return feedFrozen({
     name,
     version,
     computesHalf,
+    recomputes,
     current: () => session.current,
     compile: (graph, settings) => Promise.resolve(new CheckedProgram(session, graph, settings)),
   })

@@ -40,6 +40,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
     version: precision === 'f32' ? api.version : `${api.version} ${precision}`,
     dialect,
     computesHalf: precision === 'bf16',
+    recomputes: precision === 'f32',
     compileWritten: (written, options) => Promise.resolve().then(() => open(written, options)),
     compile(graph, options) {
       return Promise.resolve().then(() => {

@@ -73,3 +73,23 @@ test('norms and activations before a product are computed anew behind it, once f
   for (const op of ['LayerNorm', 'Silu', 'Gelu']) expect([op, count([loss, ...again], op) - count([loss, ...plain], op)]).toEqual([op, 1]) // prettier-ignore
   expect(count([loss, ...again], 'MatMul')).toBe(count([loss, ...plain], 'MatMul'))
 })
+
+test('the weights of attention are computed anew from queries and keys, once for the values and the scores', () => {
+  const [query, key, value] = ['q', 'k', 'v'].map(name => g.input(name, [1, 2, 3, 4]))
+  const mask = g.input('mask', [1, 1, 3, 3])
+  const scores = g.add(g.mul(g.tanh(g.matmul(query, key, { transposeB: true })), g.scalar(2)), mask)
+  const loss = g.reduceSum(g.mul(g.matmul(g.softmax(scores, -1), value), query))
+  const wrt = [query, key, value]
+  const feeds = Object.fromEntries([...wrt, mask].map((node, i) => {
+    const data = Float64Array.from({ length: g.reshape(node, [-1]).shape[0] }, (_, j) => Math.cos(5 * i + j))
+    return [node.attributes.name as string, data]
+  })) // prettier-ignore
+  const plain = gradients(loss, wrt)
+  const again = gradients(loss, wrt, undefined, recomputeFactors())
+  expect(evaluate(again, feeds)).toEqual(evaluate(plain, feeds))
+  for (const op of ['Softmax', 'Tanh', 'MatMul']) expect([op, count([loss, ...again], op) - count([loss, ...plain], op)]).toEqual([op, 1]) // prettier-ignore
+  const originals = new Set(topologicalOrder([loss]).map(({ attributes }) => attributes))
+  const behind = topologicalOrder(again).filter(({ attributes }) => !originals.has(attributes))
+  const kept = behind.flatMap(({ inputs }) => inputs).filter(x => originals.has(x.attributes) && x.shape.join() === '1,2,3,3') // prettier-ignore
+  expect(kept).toEqual([])
+})
