@@ -2,13 +2,19 @@
 import { readFileSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { AppError, type Text } from '../base/errors.js'
-import type { MemoryNeed } from '../model/memory.js'
+import { elementCount } from '../graph/tensor.js'
+import type { Adapter } from '../model/adapter.js'
+import { frozenForm } from '../model/frozen-tensor.js'
+import { predictMemory, type MemoryNeed } from '../model/memory.js'
+import { trainableNames, type Method } from '../model/method.js'
+import type { Model } from '../model/weights.js'
+import type { Runtime } from '../runtime/runtime.js'
 import type { Plan } from './plan.js'
 
 type TrainSettings = Plan['train']
 
 /** Bytes kept for each trained number; the largest case where an optimizer treats tensors differently. */
-export const stateBytes: { readonly [K in TrainSettings['optimizer']['kind']]: number } = {
+const stateBytes: { readonly [K in TrainSettings['optimizer']['kind']]: number } = {
   adamw: 8,
   'adamw-8bit': 2.1,
   lion: 4,
@@ -52,17 +58,66 @@ export function availableBytes({ read, free }: MemoryFiles = system): number {
 }
 
 function gigabytes(bytes: number): string {
-  return (bytes / 1e9).toFixed(bytes < 1e8 ? 2 : 1)
+  return (bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 1)
 }
 
 function partsOf(need: MemoryNeed): Text {
-  const [weights, gradients, state, activations, runtime] = [
-    ...[need.weights, need.gradients, need.optimizerState, need.activations, need.runtime].map(gigabytes),
+  const [weights, gradients, state, activations, program] = [
+    ...[need.weights, need.gradients, need.optimizerState, need.activations, need.program].map(gigabytes),
   ]
   return {
-    en: `weights ${weights}, gradients ${gradients}, optimizer ${state}, activations ${activations}, program ${runtime}`,
-    ru: `веса ${weights}, градиенты ${gradients}, оптимизатор ${state}, активации ${activations}, программа ${runtime}`,
+    en: `weights ${weights}, gradients ${gradients}, optimizer ${state}, activations ${activations}, program ${program}`,
+    ru: `веса ${weights}, градиенты ${gradients}, оптимизатор ${state}, активации ${activations}, программа ${program}`,
   }
+}
+
+interface Run {
+  readonly model: Model
+  readonly adapter: Adapter | undefined
+  readonly method: Method
+  readonly settings: TrainSettings
+}
+
+/**
+ * A runtime that tells what the run will need before it compiles its first program, the step of the run, and refuses to
+ * when that cannot be had. What the process holds by then is measured, what is still to come is predicted.
+ * @param tell hears the notice
+ */
+export function checkedForMemory(runtime: Runtime, run: Run, tell: (notice: Text) => void): Runtime {
+  let isFirst = true
+  return {
+    ...runtime,
+    compile(graph, options) {
+      if (isFirst) {
+        const [resident, available] = [process.memoryUsage.rss(), availableBytes()]
+        const { accumulate, optimizer } = run.settings
+        const held = { resident, weights: weightBytes(run), frozen: options?.frozen }
+        const need = predictMemory(graph, { ...held, trained: countTrained(run), stateBytes: stateBytes[optimizer.kind], accumulate }) // prettier-ignore
+        checkMemory(need, available, resident, run.settings)
+        tell(memoryNotice(need, available))
+      }
+      isFirst = false
+      return runtime.compile(graph, options)
+    },
+  }
+}
+
+/** Weights in arrays; those in codes or in files become part of a program. */
+function weightBytes({ model, adapter }: Run): number {
+  const arrays = [...model.weights.values(), ...(adapter?.weights.values() ?? [])].filter(tensor => {
+    const { quantised, stored } = frozenForm(tensor)
+    return quantised === undefined && stored === undefined
+  })
+  return arrays.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0)
+}
+
+function countTrained({ model, adapter, method }: Run): number {
+  const shapes = adapter
+    ? [...adapter.weights.values()].map(({ shape }) => shape)
+    : method.kind === 'full'
+      ? trainableNames(model.config, method).map(name => model.weights.get(name)!.shape)
+      : []
+  return shapes.reduce((sum, shape) => sum + elementCount(shape), 0)
 }
 
 /** Said once before a run. */

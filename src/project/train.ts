@@ -8,9 +8,8 @@ import type { StageReport } from '../base/report.js'
 import type { Example } from '../dataset/example.js'
 import { readExamples } from '../dataset/store.js'
 import { loadAdapter, saveAdapter } from '../model/adapter-files.js'
-import type { Adapter } from '../model/adapter.js'
+import { createAdapter, type Adapter } from '../model/adapter.js'
 import { openFrozenModel } from '../model/quantised-model.js'
-import { predictMemory } from '../model/memory.js'
 import { createTrainingStep, type ModelStep } from '../model/train-step.js'
 import { loadModel, saveModel, type Model } from '../model/weights.js'
 import { loadTokenizer } from '../tokenizer/files.js'
@@ -20,7 +19,7 @@ import { trainModel, type TrainResult } from '../train/loop.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
 import { checkBaseBits, trainingMethod } from './method-settings.js'
-import { availableBytes, checkMemory, memoryNotice, stateBytes } from './memory-check.js'
+import { checkedForMemory } from './memory-check.js'
 import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
 import { paths, type Project } from './project.js'
@@ -163,15 +162,12 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   })
   const held = inSplit(examples, 'held-out')
   const heldOut = held.length > 0 ? createBatches(held, tokenizer, { ...shape, vocabulary, shuffle: false }) : undefined
-  const { runtime } = engine
   const newRows = tokens.add.flatMap(token => tokenizer.id(token) ?? [])
   const method = trainingMethod(settings.method, newRows)
+  const adapter = method.kind === 'full' ? undefined : createAdapter(model, method, seed)
+  const runtime = checkedForMemory(engine.runtime, { model, adapter, method, settings }, text => options.onNotice?.(text)) // prettier-ignore
   const shaped = { ...shape, checkpointing, labelSmoothing, zLoss, lossRows }
-  const need = predictMemory(model, method, { ...shaped, stateBytes: stateBytes[settings.optimizer.kind] })
-  const available = availableBytes()
-  checkMemory(need, available, process.memoryUsage().rss, settings)
-  options.onNotice?.(memoryNotice(need, available))
-  const step = await createTrainingStep(model, method, { ...shaped, runtime })
+  const step = await createTrainingStep(model, method, { ...shaped, adapter, runtime })
   return { model, tokenizer, engine, step, source, heldOut }
 }
 

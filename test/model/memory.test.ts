@@ -1,42 +1,78 @@
 import { expect, test } from 'vitest'
 import * as g from '../../src/graph/build.js'
+import type { Graph, Node } from '../../src/graph/graph.js'
 import { peakBytes } from '../../src/graph/liveness.js'
 import { predictMemory } from '../../src/model/memory.js'
+import type { Method } from '../../src/model/method.js'
 import { createTrainingStep } from '../../src/model/train-step.js'
-import { tinyModel, tinyRuntime } from './tiny.js'
+import { createModel } from '../../src/model/weights.js'
+import type { Runtime } from '../../src/runtime/runtime.js'
+import { tinyRuntime } from './tiny.js'
 
-const shape = { batch: 2, length: 64, stateBytes: 8 }
+const shape = { batch: 2, length: 64 }
 const lora = { kind: 'lora', rank: 2, alpha: 4, targets: 'all-linear' } as const
 
-test('values that live at one time are added up, those written over are not', () => {
+/** Deep enough for its blocks to take more than its logits. */
+const deepModel = createModel(
+  { model_type: 'gpt2', vocab_size: 5000, n_embd: 32, n_layer: 12, n_head: 4, n_positions: 64 },
+  1,
+)
+
+/** The graph of a step as a runtime is given it. */
+async function stepGraph(method: Method, settings: object = {}): Promise<Graph> {
+  let compiled: Graph | undefined
+  const never = (): Promise<never> => Promise.reject(new Error('not compiled'))
+  const runtime: Runtime = {
+    ...(await tinyRuntime()),
+    recomputes: false,
+    compile(graph) {
+      compiled = graph
+      return Promise.resolve({ run: never, close: () => Promise.resolve() })
+    },
+  }
+  await createTrainingStep(deepModel, method, { ...shape, ...settings, runtime })
+  return compiled!
+}
+
+test('values that live at one time are added up', () => {
   const x = g.input('x', [100])
   const long = g.exp(x) // kept until the end
-  const y = g.add(g.tanh(g.sin(g.mul(long, x))), long)
-  expect(peakBytes({ outputs: { y: g.reduceSum(y) } })).toBe(2 * 400)
+  const y = g.add(g.exp(g.sin(g.mul(long, x))), long)
+  expect(peakBytes({ outputs: { y: g.reduceSum(y) } })).toBe(3 * 400)
   expect(peakBytes({ outputs: { y: g.exp(g.sin(x)) } })).toBe(400)
   expect(peakBytes({ outputs: { y: g.exp(x) } })).toBe(0)
 })
 
-test('weights, gradients and optimizer state are what the step holds', async () => {
-  const model = tinyModel('gpt2')
-  const need = predictMemory(model, { kind: 'full' }, shape)
-  const step = await createTrainingStep(model, { kind: 'full' }, { ...shape, runtime: await tinyRuntime() })
-  const numbers = step.parameters.reduce((sum, { data }) => sum + data.length, 0)
-  await step.close()
-  expect([need.weights, need.gradients, need.optimizerState]).toEqual([4 * numbers, 4 * numbers, 8 * numbers])
-  const { total, ...parts } = need
-  expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total)
+test('a function or a softmax takes the place of what it reads where nobody else does later, arithmetic never', () => {
+  const x = g.input('x', [100])
+  const peak = (last: (z: Node) => Node): number => peakBytes({ outputs: { y: g.reduceSum(last(g.exp(x))) } })
+  expect(peak(g.tanh)).toBe(400)
+  expect(peak(z => g.softmax(z))).toBe(400)
+  expect(peak(g.neg)).toBe(800)
+  expect(peak(z => g.mul(g.tanh(z), z))).toBe(1200)
 })
 
-test('checkpointing, shorter blocks and pieces of logits lower the activations, LoRA gradients and state', () => {
-  const model = tinyModel('gpt2')
-  const full = predictMemory(model, { kind: 'full' }, shape)
-  const activations = (settings: object): number =>
-    predictMemory(model, { kind: 'full' }, { ...shape, ...settings }).activations
-  expect(activations({ checkpointing: true })).toBeLessThan(0.75 * full.activations)
-  expect(activations({ length: 32 })).toBeLessThan(0.6 * full.activations)
-  expect(activations({ lossRows: 16 })).toBeLessThan(full.activations)
-  const adapted = predictMemory(model, lora, shape)
-  expect(adapted.gradients).toBeLessThan(0.3 * full.gradients)
-  expect(adapted.optimizerState).toBe(2 * adapted.gradients)
+test('a choice between two sides takes each of them once more while it runs', () => {
+  const x = g.input('x', [100])
+  const chosen = g.where(g.greater(x, g.scalar(0)), x, g.scalar(0))
+  expect(peakBytes({ outputs: { y: g.reduceSum(chosen) } })).toBe(100 + 3 * 400)
+})
+
+test('checkpointing, shorter blocks and pieces of logits lower the activations', async () => {
+  const activations = async (settings: object): Promise<number> => peakBytes(await stepGraph(lora, settings))
+  const whole = await activations({})
+  expect(await activations({ length: 32 })).toBeLessThan(0.6 * whole)
+  const pieces = await activations({ lossRows: 16 })
+  expect(pieces).toBeLessThan(0.85 * whole)
+  expect(await activations({ lossRows: 16, checkpointing: true })).toBeLessThan(0.7 * pieces)
+})
+
+test('what a process needs is what it holds, what each trained number takes, values and compiled nodes', async () => {
+  const graph = await stepGraph({ kind: 'full' })
+  const held = { resident: 3e8, weights: 1e8, trained: 1000, stateBytes: 8, accumulate: 1 }
+  const { total, ...parts } = predictMemory(graph, held)
+  expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total)
+  expect(parts).toMatchObject({ weights: 1e8, gradients: 4000, optimizerState: 8000, activations: peakBytes(graph) })
+  expect(parts.program).toBeGreaterThan(2e8)
+  expect(predictMemory(graph, { ...held, accumulate: 2 }).gradients).toBe(8000)
 })

@@ -4,7 +4,7 @@ import { availableBytes, checkMemory, memoryNotice } from '../../src/project/mem
 import { createPlan } from '../../src/project/plan.js'
 
 const need: MemoryNeed = {
-  ...{ weights: 5e8, gradients: 5e8, optimizerState: 1e9, activations: 3e8, runtime: 5e7 },
+  ...{ weights: 5e8, gradients: 5e8, optimizerState: 1e9, activations: 3e8, program: 5e7 },
   total: 2.35e9,
 }
 
@@ -36,16 +36,16 @@ test('a run that fits is told, one that does not is refused with the ways out of
   const { train } = createPlan('a')
   expect(memoryNotice(need, 8e9)).toMatchInlineSnapshot(`
     {
-      "en": "Training will need about 2.4 GB of memory (weights 0.5, gradients 0.5, optimizer 1.0, activations 0.3, program 0.05); 8.0 GB are free.",
-      "ru": "Обучению нужно около 2.4 ГБ памяти (веса 0.5, градиенты 0.5, оптимизатор 1.0, активации 0.3, программа 0.05); свободно 8.0 ГБ.",
+      "en": "Training will need about 2.35 GB of memory (weights 0.50, gradients 0.50, optimizer 1.00, activations 0.30, program 0.05); 8.00 GB are free.",
+      "ru": "Обучению нужно около 2.35 ГБ памяти (веса 0.50, градиенты 0.50, оптимизатор 1.00, активации 0.30, программа 0.05); свободно 8.00 ГБ.",
     }
   `)
   expect(() => checkMemory(need, 2e9, 5e8, train)).not.toThrow()
   expect(() => checkMemory(need, 1e9, 5e8, train)).toThrowErrorMatchingInlineSnapshot(
-    `[AppError: train: training needs about 2.4 GB of memory (weights 0.5, gradients 0.5, optimizer 1.0, activations 0.3, program 0.05), 1.5 GB can be had. Close other programs, or change the plan: "checkpointing": true; a batch below 4 with more "accumulate"; optimizer adamw-8bit; a length below 256; a smaller base model.]`,
+    `[AppError: train: training needs about 2.35 GB of memory (weights 0.50, gradients 0.50, optimizer 1.00, activations 0.30, program 0.05), 1.50 GB can be had. Close other programs, or change the plan: "checkpointing": true; a batch below 4 with more "accumulate"; optimizer adamw-8bit; a length below 256; a smaller base model.]`,
   )
   const full = { ...train, method: { kind: 'full' as const, freeze: [] }, checkpointing: true, batch: 1 }
   expect(() => checkMemory(need, 1e9, 5e8, full)).toThrowErrorMatchingInlineSnapshot(
-    `[AppError: train: training needs about 2.4 GB of memory (weights 0.5, gradients 0.5, optimizer 1.0, activations 0.3, program 0.05), 1.5 GB can be had. Close other programs, or change the plan: method lora; optimizer adamw-8bit; a length below 256; a smaller base model.]`,
+    `[AppError: train: training needs about 2.35 GB of memory (weights 0.50, gradients 0.50, optimizer 1.00, activations 0.30, program 0.05), 1.50 GB can be had. Close other programs, or change the plan: method lora; optimizer adamw-8bit; a length below 256; a smaller base model.]`,
   )
 })
