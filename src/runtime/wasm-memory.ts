@@ -74,9 +74,11 @@ export function copyRooms(count: number): { readonly memory: WasmMemory; readonl
 
 /** So much of a memory goes to arrays of `openPlaces`; the rest is for what is put beside each of them. */
 const placedBytes = 0.75 * 2 ** 30
+/** An array of up to this size gets a memory of its own, with room for three beside it. */
+const mostPlacedBytes = 0.99 * 2 ** 30
 
 /**
- * Places for arrays that each get up to four others of their length beside them: a gradient, its sum, two moments.
+ * Places for arrays that each get up to four others of their length beside them: a gradient, two moments, a sum of gradients.
  * @returns zeros; an array that is too large for this gets a buffer of its own
  */
 export function openPlaces(): (length: number) => Float32Array {
@@ -84,8 +86,9 @@ export function openPlaces(): (length: number) => Float32Array {
   let taken = 0
   return length => {
     const bytes = 4 * length
-    if (bytes <= placedBytes && (!current || taken + bytes > placedBytes)) [current, taken] = [tryOpen(), 0]
-    const placed = bytes <= placedBytes ? current?.allocate(length) : undefined
+    const isSmall = bytes <= mostPlacedBytes
+    if (isSmall && (!current || taken + bytes > placedBytes)) [current, taken] = [tryOpen(), 0]
+    const placed = isSmall ? current?.allocate(length) : undefined
     if (placed) taken += bytes
     return placed ?? new Float32Array(new ArrayBuffer(bytes))
   }
