@@ -1,5 +1,5 @@
-// A folder of prose (*.txt) → assets/russian/thing-verbs.txt: reflexive verbs whose present subject is hardly ever я or ты.
-// node dist/tools/count-verbs.js FOLDER [--out assets/russian/thing-verbs.txt]
+// A folder of prose (*.txt) → assets/russian/thing-verbs.txt, reflexive verbs whose present subject is hardly ever я or ты, and
+// assets/russian/person-verbs.txt, verbs that often have one. node dist/tools/count-verbs.js FOLDER [--out assets/russian]
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseWord } from '../src/language/morphology.js'
@@ -33,17 +33,33 @@ function isRare(lemma: string, { third, own }: Count): boolean {
   return /ся$/u.test(lemma) && third >= 8 && own * 60 <= third
 }
 
+const auxiliaries = new Set(['быть', 'стать', 'мочь', 'смочь', 'иметь'])
+
+function isPersonal(lemma: string, { third, own }: Count): boolean {
+  return own >= 6 && own * 4 >= third && !auxiliaries.has(lemma)
+}
+
+function writeTable(path: string, what: string, books: number, lemmas: readonly string[]): void {
+  const source = `# Counted by tools/count-verbs.ts in ${books} public-domain books of Russian prose; counts only, no text. CC0.`
+  writeFileSync(path, `# ${what}\n${source}\n${lemmas.toSorted().join('\n')}\n`)
+}
+
 function main(folder: string, out: string): void {
   const counts = new Map<string, Count>()
   const files = readdirSync(folder)
     .filter(name => name.endsWith('.txt'))
     .sort()
   for (const file of files) countFile(join(folder, file), counts)
-  const rare = [...counts].filter(([lemma, count]) => isRare(lemma, count)).map(([lemma]) => lemma)
-  const head = `# Reflexive verbs whose singular present or future form has я or ты as its subject in at most one case of 60.\n# Counted by tools/count-verbs.ts in ${files.length} public-domain books of Russian prose; counts only, no text. CC0.\n`
-  writeFileSync(out, head + rare.sort().join('\n') + '\n')
-  console.log(`${rare.length} of ${counts.size} verbs`)
+  const choose = (fits: typeof isRare): string[] =>
+    [...counts].filter(([lemma, count]) => fits(lemma, count)).map(([lemma]) => lemma)
+  const [things, people] = [choose(isRare), choose(isPersonal)]
+  const thing =
+    'Reflexive verbs whose singular present or future form has я or ты as its subject in at most one case of 60.'
+  const person = 'Verbs whose singular present or future form has я or ты as its subject in at least one case of 5.'
+  writeTable(join(out, 'thing-verbs.txt'), thing, files.length, things)
+  writeTable(join(out, 'person-verbs.txt'), person, files.length, people)
+  console.log(`${things.length} thing verbs and ${people.length} person verbs of ${counts.size}`)
 }
 
 const at = process.argv.indexOf('--out')
-main(process.argv[2], at < 0 ? join('assets', 'russian', 'thing-verbs.txt') : process.argv[at + 1])
+main(process.argv[2], at < 0 ? join('assets', 'russian') : process.argv[at + 1])

@@ -2,6 +2,7 @@
 import { agreeVerb } from '../language/verbs.js'
 import { thirdReading, verbsOfSubject } from '../language/clauses.js'
 import type { PersonWords } from '../language/subjects.js'
+import { nounForm } from '../language/noun-case.js'
 import { personalPronoun, possessivePronoun, prepositionBefore, type PronounPerson } from '../language/pronouns.js'
 import { prepositionCases } from '../language/prepositions.js'
 import { capitalise, wordKey } from '../language/words.js'
@@ -12,7 +13,7 @@ import { indexNames, type Mention } from './lookup.js'
 import { nameRules, phraseStart, type NameVerdict } from './name-rules.js'
 import type { Edit, Gender, Register, RewriteMode } from './person.js'
 import { resolvePerson } from './register.js'
-import { readSentences, type Group, type Sentence } from './sentence.js'
+import { readSentences, type Group, type Interest, type Sentence } from './sentence.js'
 
 export interface RewriterOptions {
   readonly register: Register
@@ -60,13 +61,15 @@ export function createRewriter({ register, mode, dictionary, anaphora = true }: 
   const genderOf = (id: string): Gender => index.genders.get(id) ?? 'unknown'
   const run = (text: string, speech: readonly (readonly [number, number])[]): { edits: Edit[]; kept: Trace[] } => {
     const work: Work = { edits: [], kept: [], dictionary }
-    let seen = false
-    const wanted = (mentions: readonly Mention[], sentence: string): boolean => {
+    let silence = Infinity
+    const asksFor = (mentions: readonly Mention[], sentence: string): Interest => {
       const named = mentions.some(({ id }) => targets.has(id))
-      seen = named || (seen && anaphora && pronouns.test(sentence))
-      return seen
+      if (!named && (!anaphora || silence >= longestSilence)) return 'none'
+      const meant = named || pronouns.test(sentence)
+      silence = meant ? 0 : silence + 1
+      return named ? 'name' : meant ? 'pronoun' : 'between'
     }
-    const sentences = readSentences(text, index, targetOf, speech, wanted)
+    const sentences = readSentences({ text, index, targetOf, speech }, asksFor)
     const anaphors = anaphora && mode.kind !== 'all' ? findAnaphors(sentences, genderOf) : noAnaphors
     for (const sentence of sentences) editSentence(sentence, anaphors.get(sentence) ?? [], work)
     return { edits: work.edits.sort((a, b) => a.start - b.start), kept: work.kept }
@@ -89,6 +92,9 @@ export function createRewriter({ register, mode, dictionary, anaphora = true }: 
     },
   }
 }
+
+/** After so many sentences that do not speak of a person no pronoun is theirs. */
+const longestSilence = 3
 
 /** A sentence without these says nothing of the people rewritten. */
 function thirdPerson(genders: readonly Gender[]): RegExp {
@@ -311,10 +317,9 @@ function editPossessive(
   rule: string,
 ): void {
   const { words, text } = sentence
-  const { parse } = words[noun]
-  if (!parse?.case) return
-  const form = { case: parse.case, number: parse.number ?? 'sing', gender: parse.gender, animate: parse.animate }
-  const possessive = matchPlace(sentence, from, possessivePronoun(person, form))
+  const form = nounForm(words, noun, from)
+  if (!form) return
+  const possessive = matchPlace(sentence, from, spellYo(possessivePronoun(person, form), sentence))
   const phrase = text.slice(words[from].start, words[noun].end)
   const lowered =
     possessive.charAt(0) === possessive.charAt(0).toLowerCase()
@@ -335,6 +340,10 @@ function avoidsYo({ text, words }: Sentence): boolean {
   )
 }
 
+function spellYo(word: string, sentence: Sentence): string {
+  return word.includes('ё') && avoidsYo(sentence) ? word.replaceAll('ё', 'е') : word
+}
+
 /** A sentence that writes «рукою» and «нею» writes «мною» too. */
 function spellLikeText(pronoun: string, { words }: Sentence): string {
   if (!pronoun.endsWith('ой')) return pronoun
@@ -348,9 +357,8 @@ function editVerbs(sentence: Sentence, own: PersonWords, person: PronounPerson, 
     const { text, start } = sentence.words[verb]
     const reading = thirdReading(sentence.words[verb])
     if (sentence.speech.some(([from, to]) => start >= from && start < to)) continue
-    const found = reading && agreeVerb(text, reading, person)
-    const agreed = found?.includes('ё') && avoidsYo(sentence) ? found.replaceAll('ё', 'е') : found
-    if (agreed) pushEdit(work, sentence, verb, verb + 1, agreed, 'verb-agreement')
+    const agreed = reading && agreeVerb(text, reading, person)
+    if (agreed) pushEdit(work, sentence, verb, verb + 1, spellYo(agreed, sentence), 'verb-agreement')
   }
 }
 
@@ -363,7 +371,7 @@ function editAnaphor(
 ): void {
   const word =
     use.kind === 'possessive'
-      ? possessivePronoun(target, use.noun)
+      ? spellYo(possessivePronoun(target, use.noun), sentence)
       : spellLikeText(personalPronoun(target, use.case), sentence)
   pushEdit(work, sentence, at, at + 1, matchPlace(sentence, at, word), 'anaphora')
   if (use.kind === 'possessive') return

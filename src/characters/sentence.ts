@@ -25,34 +25,60 @@ export interface Sentence {
   readonly follows: boolean
 }
 
-/** Sentences that hold a name to be rewritten are tagged; the others are not worth the time. */
+/** What a sentence says of the people rewritten. One `between` counts only where a pronoun follows it. */
+export type Interest = 'name' | 'pronoun' | 'between' | 'none'
+
+interface Reading {
+  /** The whole text, its names and its speech. */
+  readonly text: string
+  readonly index: NameIndex
+  readonly targetOf: (id: string) => PronounPerson | undefined
+  readonly speech: readonly (readonly [number, number])[]
+}
+
+interface Draft {
+  readonly start: number
+  readonly tokens: readonly Token[]
+  readonly mentions: readonly Mention[]
+}
+
+/** Sentences that hold a name to be rewritten, or a pronoun that may mean it, are tagged; others are not worth the time. */
 export function readSentences(
-  text: string,
-  index: NameIndex,
-  targetOf: (id: string) => PronounPerson | undefined,
-  speech: readonly (readonly [number, number])[],
-  wanted: (mentions: readonly Mention[], sentence: string) => boolean,
+  reading: Reading,
+  asksFor: (mentions: readonly Mention[], sentence: string) => Interest,
 ): Sentence[] {
   const sentences: Sentence[] = []
+  let between: Draft[] = []
   let follows = false
-  for (const { start, end } of splitSentences(text)) {
-    const slice = text.slice(start, end)
-    const plain = splitWords(slice)
-    const mentions = findMentions(plain, index)
-    if (!wanted(mentions, slice)) {
-      follows = false
+  for (const { start, end } of splitSentences(reading.text)) {
+    const slice = reading.text.slice(start, end)
+    const tokens = splitWords(slice)
+    const draft = { start, tokens, mentions: findMentions(tokens, reading.index) }
+    const interest = asksFor(draft.mentions, slice)
+    if (interest === 'between' && follows) {
+      between.push(draft)
       continue
     }
-    const tokens = plain.map(token => ({ ...token, start: token.start + start, end: token.end + start }))
-    const words = tagWords(tokens, nameForms(tokens, mentions, index))
-    const groups = mentions.map(mention => ({
-      ...widen(words, mention, index.genders.get(mention.id)),
-      target: targetOf(mention.id),
-    }))
-    sentences.push({ text, words, groups: dropCovered(groups), speech, follows })
-    follows = true
+    const chain = interest === 'pronoun' ? [...between, draft] : interest === 'name' ? [draft] : []
+    if (interest !== 'pronoun' && (between.length || !chain.length)) follows = false
+    for (const one of chain) {
+      sentences.push(readSentence(one, reading, follows))
+      follows = true
+    }
+    between = []
   }
   return sentences
+}
+
+function readSentence({ start, tokens, mentions }: Draft, reading: Reading, follows: boolean): Sentence {
+  const { text, index, targetOf, speech } = reading
+  const placed = tokens.map(token => ({ ...token, start: token.start + start, end: token.end + start }))
+  const words = tagWords(placed, nameForms(placed, mentions, index))
+  const groups = mentions.map(mention => ({
+    ...widen(words, mention, index.genders.get(mention.id)),
+    target: targetOf(mention.id),
+  }))
+  return { text, words, groups: dropCovered(groups), speech, follows }
 }
 
 /** The paradigms of the register know a name's cases better than a dictionary that guesses from endings. */

@@ -7,7 +7,7 @@ import { isBare, nearestSubject, rangeHas, subjectsOf, type PersonWords, type Su
 import type { TaggedWord } from './tagger.js'
 
 /** A stretch of a sentence, `[from, to)` in word indices, that holds at most one predicate group. */
-interface Clause {
+export interface Clause {
   readonly from: number
   readonly to: number
   /** How it is tied to what stands before it. */
@@ -27,7 +27,7 @@ const relative =
   /^(?:котор(?:ый|ая|ое|ые|ого|ой|ую|ому|ым|ом|ых|ыми)|чей|чья|чьё|чье|кто|кого|кому|кем|ком|чего|чему|чем|чём)$/u
 
 /** Pieces in order; every word belongs to exactly one. */
-function splitClauses(words: readonly TaggedWord[]): Clause[] {
+export function splitClauses(words: readonly TaggedWord[]): Clause[] {
   const clauses: Clause[] = []
   let from = 0
   let link: Clause['link'] = 'start'
@@ -340,7 +340,7 @@ function isComparison(words: readonly TaggedWord[], { link, from }: Clause): boo
   return link === 'subordinate' && /^(?:как|чем|словно|будто|точно|нежели)$/iu.test(words[from].text)
 }
 
-function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, verb: number): boolean {
+export function isImpersonalUse(words: readonly TaggedWord[], { from, to }: Clause, verb: number): boolean {
   const { parse } = words[verb]
   if (parse?.gender === 'neut') return true
   const beside = words.slice(from, to)

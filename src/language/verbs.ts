@@ -1,4 +1,6 @@
 // A third-person verb form → the first or second person it takes when its subject becomes я or ты.
+import { readFileSync } from 'node:fs'
+import { assetPath } from '../base/package.js'
 import { inflect, type Parse } from './morphology.js'
 import type { PronounPerson } from './pronouns.js'
 
@@ -23,6 +25,14 @@ export function agreeVerb(form: string, parse: Parse, person: PronounPerson): st
 
 export function isThirdSingular(parse: Parse): boolean {
   return parse.pos === 'VERB' && parse.person === '3per' && parse.number === 'sing' && parse.mood !== 'impr'
+}
+
+let people: ReadonlySet<string> | undefined
+
+/** With assets/russian/person-verbs.txt: thinking, speaking, seeing, what a thing hardly ever does. */
+export function isPersonVerb(lemma: string): boolean {
+  people ??= new Set(readFileSync(assetPath('russian', 'person-verbs.txt'), 'utf8').split('\n'))
+  return people.has(lemma)
 }
 
 /** A text that writes «идет» for «идёт» writes «поешь» for «поёшь»; capitals as in the form replaced. */
