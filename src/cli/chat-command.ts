@@ -43,6 +43,7 @@ export const chatCommand: CommandSpec = {
       onWarning: call.output.warn,
     })
     try {
+      if (call.signal.aborted) throw stopped()
       if (args.length > 0) await answerOnce(call, open, args.join(' '))
       else if (process.stdin.isTTY) await talkOnTerminal(call, open)
       else await talkToLines(call, open)
@@ -90,6 +91,7 @@ async function talkOnTerminal(call: Call, open: OpenConversation): Promise<void>
   terminal.on('SIGINT', () => (talking ? talking.abort() : terminal.close()))
   while (!closed.signal.aborted) {
     const line = await terminal.question(promptSign[call.lang], { signal: closed.signal }).catch(() => undefined)
+    if (line === undefined) call.output.write('\n') // the shell's prompt must not stand beside ours
     if (line === undefined || line.trim() === '/exit') break
     if (!line.trim()) continue
     talking = new AbortController()
