@@ -5,7 +5,7 @@ import { AppError, asError } from '../base/errors.js'
 import type { OnnxDialect } from '../graph/onnx-rules.js'
 import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor, TensorType } from '../graph/tensor.js'
-import { checkBuffer } from './buffers.js'
+import { allocate, checkBuffer } from './buffers.js'
 import { loadOrtApi, type OrtApi } from './onnxruntime-api.js'
 import { DirectProgram } from './onnxruntime-program.js'
 import type { CompileOptions, NativeRuntime, Program } from './runtime.js'
@@ -136,9 +136,14 @@ function clean(message: string): string {
 
 type SharedArrayCheck = ReturnType<typeof watchSharedArrays>
 
+interface Wrapped {
+  readonly host: HostTensor
+  readonly tensor: Tensor
+}
+
 /** An open session; it keeps the tensors of the last run so that arrays in use are not collected. */
 class OnnxProgram implements Program {
-  private readonly tensors = new Map<string, Tensor>()
+  private readonly tensors = new Map<string, Wrapped>()
 
   constructor(
     private readonly library: Library,
@@ -151,7 +156,10 @@ class OnnxProgram implements Program {
     const { inputs, outputs } = this.written
     const given: Record<string, Tensor> = {}
     const fetched: Record<string, Tensor> = {}
-    for (const name of Object.keys(inputs)) given[name] = this.wrap(name, feeds[name], inputs[name])
+    for (const name of Object.keys(inputs)) {
+      given[name] = this.wrap(name, feeds[name], inputs[name])
+      copyApart(feeds[name], given[name])
+    }
     for (const name of Object.keys(outputs))
       fetched[outputs[name].onnxName] = this.wrap(outputs[name].onnxName, results[name], outputs[name])
     this.checkSharedArrays?.(feeds, results)
@@ -160,6 +168,7 @@ class OnnxProgram implements Program {
     } catch (cause) {
       throw failed('runtime-run', whileRunning, cause)
     }
+    for (const name of Object.keys(outputs)) copyApart(fetched[outputs[name].onnxName], results[name])
   }
 
   async close(): Promise<void> {
@@ -167,13 +176,23 @@ class OnnxProgram implements Program {
     await this.session.release()
   }
 
-  /** A view of the caller's array; kept while the same array comes again. */
+  /**
+   * A view of the caller's array; kept while the same array comes again. The binding refuses memory that threads share: of
+   * such an array it gets a copy.
+   */
   private wrap(name: string, host: HostTensor | undefined, type: TensorType): Tensor {
     checkBuffer(name, host, type)
     const known = this.tensors.get(name)
-    if (known?.data === host.data && known.dims.every((size, i) => size === host.shape[i])) return known
-    const tensor = new this.library.Tensor(type.dtype as 'float32', host.data as Float32Array, host.shape)
-    this.tensors.set(name, tensor)
+    if (known?.host.data === host.data && known.tensor.dims.every((size, i) => size === host.shape[i]))
+      return known.tensor
+    const { data } = host.data.buffer instanceof SharedArrayBuffer ? allocate(host) : host
+    const tensor = new this.library.Tensor(type.dtype as 'float32', data as Float32Array, host.shape)
+    this.tensors.set(name, { host, tensor })
     return tensor
   }
+}
+
+/** Between an array and what stands in its place, where that is another one. */
+function copyApart(from: { readonly data: unknown }, to: { readonly data: unknown }): void {
+  if (from.data !== to.data) (to.data as Float32Array).set(from.data as Float32Array)
 }

@@ -31,6 +31,23 @@ describeRuntimes('runs programs', name => {
     runtime = await createRuntime({ name })
   })
 
+  it('reads and writes arrays in memory that threads share, also where they have changed since', async () => {
+    const x = g.input('x', [40])
+    const program = await runtime.compile({ outputs: { y: g.mul(x, g.scalar(2)) } })
+    const shared = (): HostTensor & { data: Float32Array } => ({
+      dtype: 'float32',
+      shape: [40],
+      data: new Float32Array(new SharedArrayBuffer(400), 64, 40),
+    })
+    const [from, to] = [shared(), shared()]
+    for (const value of [3, 5]) {
+      from.data.fill(value)
+      await program.run({ x: from }, { y: to })
+      expect([...to.data]).toEqual(new Array(40).fill(2 * value))
+    }
+    await program.close()
+  })
+
   it('updates weights and moments in place, chunk by chunk, as with arrays of their own', async () => {
     const [size, chunks] = [1000, 7]
     const program = await runtime.compile({ outputs: adamw(size) }, { threads: 2 })
