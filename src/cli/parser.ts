@@ -71,7 +71,11 @@ const helpTitles: Readonly<Record<string, string>> = {
 }
 
 function configure(command: Command, lang: Lang): void {
-  command.exitOverride().configureOutput({ writeErr: () => undefined })
+  // The error names its command, so that its own help can be pointed at.
+  command.exitOverride(error => {
+    throw Object.assign(error, { command })
+  })
+  command.configureOutput({ writeErr: () => undefined })
   command.helpOption('-h, --help', { en: 'print this help', ru: 'показать эту справку' }[lang]).helpCommand(false)
   if (lang === 'ru')
     command.configureHelp({
@@ -88,28 +92,51 @@ function translatePlaces(text: string): string {
 /** A mistake in how a command was called, as our own error; help and version are no mistakes and give undefined. */
 export function explainUsage(error: CommanderError): AppError | undefined {
   if (error.exitCode === 0) return undefined
+  const { command } = error as CommanderError & { command?: Command }
   const said = error.message.replace(/^error: /u, '').replaceAll('\n', ' ')
+  const what = command ? wordsOf(error.code, command, said) : undefined
+  const help = `${command ? pathOf(command) : 'dvoynik'} --help`
   return new AppError('usage', {
     kind: 'usage',
-    what: { en: said, ru: translateUsage(error.code, said) },
-    fix: { en: 'See `dvoynik --help`', ru: 'Смотрите `dvoynik --help`' },
+    what: what ?? { en: said, ru: said },
+    fix: { en: `See \`${help}\``, ru: `Смотрите \`${help}\`` },
     cause: error,
   })
 }
 
-const usageMessages: Readonly<Record<string, string>> = {
-  'commander.unknownOption': 'неизвестный параметр',
-  'commander.unknownCommand': 'неизвестная команда',
-  'commander.missingArgument': 'не хватает аргумента',
-  'commander.excessArguments': 'лишние аргументы',
-  'commander.optionMissingArgument': 'у параметра нет значения',
-  'commander.help': 'нужна команда',
+/** `dvoynik characters choose` */
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
 }
 
-function translateUsage(code: string, said: string): string {
-  const quoted = /'([^']*)'/u.exec(said)?.[1]
+function wordsOf(code: string, command: Command, said: string): Text | undefined {
+  const quoted = /'([^']*)'/u.exec(said)?.[1] ?? ''
   const near = /Did you mean ([^?]*)\?/u.exec(said)?.[1]
-  const message = usageMessages[code]
-  if (!message) return said
-  return message + (quoted ? ` «${quoted}»` : '') + (near ? ` (может быть, ${near}?)` : '')
+  const guess = near ? { en: ` (did you mean ${near}?)`, ru: ` (может быть, ${near}?)` } : { en: '', ru: '' }
+  const names = command.commands.map(child => child.name()).join(', ')
+  switch (code) {
+    case 'commander.unknownOption':
+      return { en: `unknown option ${quoted}${guess.en}`, ru: `неизвестный параметр ${quoted}${guess.ru}` }
+    case 'commander.unknownCommand':
+      return { en: `unknown command "${quoted}"${guess.en}`, ru: `неизвестная команда «${quoted}»${guess.ru}` }
+    case 'commander.missingArgument':
+      return { en: `<${quoted}> is missing`, ru: `не указано: <${quoted}>` }
+    case 'commander.excessArguments': {
+      const extra = command.args.slice(command.registeredArguments.length).join(' ')
+      return { en: `this is too much: ${extra}`, ru: `это лишнее: ${extra}` }
+    }
+    case 'commander.optionMissingArgument':
+      return { en: `${quoted} needs a value`, ru: `у ${quoted} нет значения` }
+    case 'commander.help': {
+      const [word, asked] = command.args
+      if (word === 'help' && asked !== undefined)
+        return {
+          en: `unknown command "${asked}"; there are: ${names}`,
+          ru: `неизвестная команда «${asked}»; есть: ${names}`,
+        }
+      return { en: `a command is missing; there are: ${names}`, ru: `не указана команда; есть: ${names}` }
+    }
+    default:
+      return undefined
+  }
 }

@@ -66,30 +66,68 @@ describe('the command line', () => {
   it('explains a wrong call in both languages', async () => {
     expect(await parse(['biuld'])).toMatchInlineSnapshot(`
       {
-        "en": "unknown command 'biuld' (Did you mean build?). See \`dvoynik --help\`.",
+        "en": "unknown command "biuld" (did you mean build?). See \`dvoynik --help\`.",
         "kind": "usage",
         "ru": "неизвестная команда «biuld» (может быть, build?). Смотрите \`dvoynik --help\`.",
       }
     `)
     expect(await parse(['build'])).toMatchInlineSnapshot(`
       {
-        "en": "missing required argument 'file'. See \`dvoynik --help\`.",
+        "en": "<file> is missing. See \`dvoynik build --help\`.",
         "kind": "usage",
-        "ru": "не хватает аргумента «file». Смотрите \`dvoynik --help\`.",
+        "ru": "не указано: <file>. Смотрите \`dvoynik build --help\`.",
       }
     `)
     expect(await parse(['build', 'a', '--focsu', 'x'])).toMatchInlineSnapshot(`
       {
-        "en": "unknown option '--focsu' (Did you mean --focus?). See \`dvoynik --help\`.",
+        "en": "unknown option --focsu (did you mean --focus?). See \`dvoynik build --help\`.",
         "kind": "usage",
-        "ru": "неизвестный параметр «--focsu» (может быть, --focus?). Смотрите \`dvoynik --help\`.",
+        "ru": "неизвестный параметр --focsu (может быть, --focus?). Смотрите \`dvoynik build --help\`.",
       }
     `)
     expect(await parse(['build', 'a', 'b', 'c'])).toMatchInlineSnapshot(`
       {
-        "en": "too many arguments for 'build'. Expected 2 arguments but got 3. See \`dvoynik --help\`.",
+        "en": "this is too much: c. See \`dvoynik build --help\`.",
         "kind": "usage",
-        "ru": "лишние аргументы «build». Смотрите \`dvoynik --help\`.",
+        "ru": "это лишнее: c. Смотрите \`dvoynik build --help\`.",
+      }
+    `)
+  })
+
+  it('explains what a group, a sub-command and an option lack', async () => {
+    expect(await parse(['group'])).toMatchInlineSnapshot(`
+      {
+        "en": "a command is missing; there are: inner. See \`dvoynik group --help\`.",
+        "kind": "usage",
+        "ru": "не указана команда; есть: inner. Смотрите \`dvoynik group --help\`.",
+      }
+    `)
+    expect(await parse(['group', 'innr'])).toMatchInlineSnapshot(`
+      {
+        "en": "unknown command "innr" (did you mean inner?). See \`dvoynik group --help\`.",
+        "kind": "usage",
+        "ru": "неизвестная команда «innr» (может быть, inner?). Смотрите \`dvoynik group --help\`.",
+      }
+    `)
+    expect(await parse(['group', 'inner', 'more'])).toMatchInlineSnapshot(`
+      {
+        "en": "this is too much: more. See \`dvoynik group inner --help\`.",
+        "kind": "usage",
+        "ru": "это лишнее: more. Смотрите \`dvoynik group inner --help\`.",
+      }
+    `)
+    expect(await parse(['build', 'a', '--focus'])).toMatchInlineSnapshot(`
+      {
+        "en": "--focus <name> needs a value. See \`dvoynik build --help\`.",
+        "kind": "usage",
+        "ru": "у --focus <name> нет значения. Смотрите \`dvoynik build --help\`.",
+      }
+    `)
+    expect(await parse(['help', 'biuld'])).toMatchInlineSnapshot(`
+      {
+        "en": "unknown command "biuld"; there are: build, group. See \`dvoynik --help\`.",
+        "kind": "usage",
+        "ru": "неизвестная команда «biuld»; есть: build, group. Смотрите \`dvoynik --help\`.",
       }
     `)
   })
