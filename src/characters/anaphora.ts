@@ -131,6 +131,7 @@ function readClause(
     if (anaphor) own.push(anaphor)
     if (anaphor && scan.thread) scan.thread = { ...scan.thread, age: 0 }
     else if (actor === 'mine' && !thread.thing) loseThread(scan)
+    else if (actor === 'mine' && scan.thread) scan.thread = { ...scan.thread, rivalActed: true }
   }
   if (actor === 'mine' || clause.verbs.some(at => words[at].parse?.number === 'sing')) scan.actor = actor
 }
@@ -221,8 +222,8 @@ function readAnaphor(words: readonly TaggedWord[], at: number, thread: Thread, c
   if (!grammarCase) return undefined
   if (/^(?:его|её|ее)$/u.test(text)) {
     const noun = possessedNoun(words, at, clause)
-    if (noun && isHonorific(words[at + 1])) return undefined
-    if (noun) return thread.rivalActed ? undefined : { at, target, use: { kind: 'possessive', noun } }
+    if (noun && (thread.rivalActed || isHonorific(words[at + 1]) || isOfThing(words, at, thread))) return undefined
+    if (noun) return { at, target, use: { kind: 'possessive', noun } }
     const object = isParticiple(words[at + 1], 'actv') || isParticiple(words[at - 1], 'actv')
     if (words[at].parse?.pos === 'ADJF' && !object) return undefined
   }
@@ -256,7 +257,9 @@ function possessedNoun(words: readonly TaggedWord[], at: number, clause: Clause)
   for (let i = at + 1; i < words.length && i < at + 4; i++) {
     const { parse } = words[i]
     if (parse?.pos === 'NOUN')
-      return (tagged && !isMeans(words, at, i)) || isSoleObject(words, at, i) ? nounForm(words, i, at) : undefined
+      return (tagged ? !isMeans(words, at, i) : isSoleObject(words, at, i) || !takesObject(words, clause))
+        ? nounForm(words, i, at)
+        : undefined
     if (parse?.pos !== 'ADJF' && parse?.pos !== 'PRTF') break
   }
   const free = before?.parse?.pos === 'NOUN' && before.end + 1 === words[at].start
@@ -278,6 +281,14 @@ function isMeans(words: readonly TaggedWord[], at: number, noun: number): boolea
   const before = words[at - 1]?.parse
   if (words[noun].parse?.case !== 'ablt') return false
   return before?.pos === 'NOUN' || ((before?.pos === 'VERB' || before?.pos === 'INFN') && before.transitive === true)
+}
+
+const ofPeople =
+  /^(?:лицо|глаз|глаза|взгляд|взор|голос|голова|душа|сердце|ум|рука|нога|губа|рот|щека|лоб|плечо|грудь|спина|тело|палец|волос|кудри|бровь|слеза|слово|мысль|чувство|жизнь|судьба|имя|фамилия|отец|мать|брат|сестра|жена|муж|сын|дочь|друг|приятель|товарищ|враг|дом|комната|квартира|любовь|страсть|память|воображение|внимание|мнение|желание|поступок|характер|нрав|удивление|радость|ужас|гость|хозяин|слуга|лакей|барин)$/u
+
+/** «солнце садилось, тучи стояли на его пути»: it is the thing's; a face or a thought is a person's. */
+function isOfThing(words: readonly TaggedWord[], at: number, { thingActs }: Thread): boolean {
+  return thingActs && !words.slice(at - 1, at + 4).some(({ parse }) => ofPeople.test(parse?.lemma ?? ''))
 }
 
 /** «Его превосходительство» is a title. */
