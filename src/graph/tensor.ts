@@ -21,7 +21,7 @@ export const elementBytes: { readonly [D in DType]: number } = {
 
 export type HostArray = Float32Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array
 
-/** Values on the host. `data` is row-major and holds exactly the product of `shape`. Typed arrays handed to native code own their ArrayBuffer. */
+/** Values on the host. `data` is row-major and holds exactly the product of `shape`. Native code gets arrays whose buffer V8 does not move: not one of up to 64 bytes on its heap. */
 export interface HostTensor extends TensorType {
   readonly data: HostArray
 }

@@ -9,7 +9,7 @@ export interface LoopThreads {
   /** Threads that take part now, this one included: those that have started and not ended. */
   count(): number
   /**
-   * Runs a set; the same numbers on any number of threads.
+   * Runs a set, after the runs before it; the same numbers on any number of threads.
    * @param numbers for each of its works, what the function takes after the arrays
    * @returns what the function returned for each chunk, in the order of works and of chunks; overwritten by the next run
    * @throws AppError `runtime-run` when a thread ended meanwhile: some chunks are done, some are not
@@ -27,17 +27,25 @@ export interface LoopThreads {
 export function openLoopThreads(sets: readonly LoopSet[], threads: number): LoopThreads {
   const shared = sets.map(shareLoops)
   const others = Array.from({ length: threads - 1 }, () => startThread(shared) ?? []).flat()
+  const ready = (): Thread[] => others.filter(other => other.isReady())
+  const runNow = async (set: number, numbers: ThreadRun['numbers']): Promise<Float64Array> => {
+    Atomics.store(shared[set].next, 0, 0)
+    const running = ready().map(other => other.run({ set, numbers }))
+    takeChunks(shared[set], numbers)
+    const failed = (await Promise.all(running)).find(failure => failure !== undefined)
+    if (failed) throw threadEnded(failed)
+    return shared[set].results
+  }
+  let queue: Promise<unknown> = Promise.resolve()
   return {
-    count: () => 1 + others.filter(other => other.isReady()).length,
-    async run(set, numbers) {
-      Atomics.store(shared[set].next, 0, 0)
-      const running = others.filter(other => other.isReady()).map(other => other.run({ set, numbers }))
-      takeChunks(shared[set], numbers)
-      const failed = (await Promise.all(running)).find(failure => failure !== undefined)
-      if (failed) throw threadEnded(failed)
-      return shared[set].results
+    count: () => 1 + ready().length,
+    run(set, numbers) {
+      const turn = queue.then(() => runNow(set, numbers))
+      queue = turn.catch(() => undefined)
+      return turn
     },
     async close() {
+      await queue
       await Promise.all(others.map(other => other.close()))
     },
   }

@@ -77,6 +77,17 @@ describe('loops on several threads', () => {
     expect(totalOfSquares(x, sums)).toBe(sumOfSquares(x))
   })
 
+  it('run one set after another, and close waits for them', async () => {
+    const [alone, together] = [prepare(), prepare()]
+    for (let run = 0; run < 3; run++) await openThreads(alone.sets, 1).run(0, alone.numbers)
+    const pool = openThreads(together.sets, 3)
+    await vi.waitFor(() => expect(pool.count()).toBe(3), 10_000)
+    const runs = [1, 2, 3].map(() => pool.run(0, together.numbers))
+    await pool.close()
+    await Promise.all(runs)
+    expect(together.arrays).toEqual(alone.arrays)
+  })
+
   it('are taken by another thread too: what this one leaves is done', async () => {
     const { arrays, numbers, sets } = prepare()
     const whole = arrays.map(array => array.slice(0, array.length - (array.length % 4)))
