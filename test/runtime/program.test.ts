@@ -4,7 +4,7 @@ import { beforeAll, expect, it } from 'vitest'
 import { normalAt } from '../../src/base/random.js'
 import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
-import { elementCount, type HostTensor } from '../../src/graph/tensor.js'
+import { elementCount, type FloatTensor, type HostTensor } from '../../src/graph/tensor.js'
 import { allocate } from '../../src/runtime/buffers.js'
 import { createRuntime } from '../../src/runtime/registry.js'
 import type { Runtime } from '../../src/runtime/runtime.js'
@@ -34,7 +34,7 @@ describeRuntimes('runs programs', name => {
   it('reads and writes arrays in memory that threads share, also where they have changed since', async () => {
     const x = g.input('x', [40])
     const program = await runtime.compile({ outputs: { y: g.mul(x, g.scalar(2)) } })
-    const shared = (): HostTensor & { data: Float32Array } => ({
+    const shared = (): FloatTensor => ({
       dtype: 'float32',
       shape: [40],
       data: new Float32Array(new SharedArrayBuffer(400), 64, 40),
