@@ -1,5 +1,5 @@
 // Stage `train`: fine-tunes the base model on the dataset in runs/<name>/, continuing what was interrupted.
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, type Text } from '../base/errors.js'
 import { exists, writeFolderAtomic } from '../base/files.js'
@@ -244,15 +244,27 @@ async function writeResult(folder: string, { model, step }: Workshop): Promise<v
 export async function loadTrained(project: Project, run = defaultRun): Promise<{ model: Model; adapter?: Adapter }> {
   const folder = join(project.folder, paths.runs, run, 'model')
   if (await exists(join(folder, 'config.json'))) return { model: await loadModel(folder) }
-  if (!(await exists(join(folder, 'adapter_config.json')))) throw noRun(folder, run)
+  if (!(await exists(join(folder, 'adapter_config.json')))) throw noRun(folder, run, await finishedRuns(project))
   const model = await loadModel(join(project.folder, paths.start))
   return { model, adapter: await loadAdapter(folder, model) }
 }
 
-function noRun(folder: string, run: string): AppError {
+async function finishedRuns(project: Project): Promise<string[]> {
+  const runs = join(project.folder, paths.runs)
+  const names = await readdir(runs).catch(() => [])
+  const finished = await Promise.all(names.map(name => exists(join(runs, name, 'model'))))
+  return names.filter((_, i) => finished[i])
+}
+
+function noRun(folder: string, run: string, others: readonly string[]): AppError {
+  const train = run === defaultRun ? 'dvoynik train' : `dvoynik train --name ${run}`
+  const talk = others.map(name => `--name ${name}`).join(', ')
   return new AppError('no-run', {
     where: folder,
     what: { en: `the run "${run}" is not finished or does not exist`, ru: `прогон «${run}» не закончен или его нет` },
-    fix: { en: 'Run `dvoynik train` first', ru: 'Сначала выполните `dvoynik train`' },
+    fix: {
+      en: `Run \`${train}\` first` + (talk ? `, or talk to another one: ${talk}` : ''),
+      ru: `Сначала выполните \`${train}\`` + (talk ? ` или выберите другой: ${talk}` : ''),
+    },
   })
 }

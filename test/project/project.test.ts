@@ -1,5 +1,5 @@
 // The project folder: its plan, its manifests, and the texts that the user may edit.
-import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -12,6 +12,7 @@ import { findPeople } from '../../src/project/people.js'
 import { stageState, writeManifest } from '../../src/project/manifest.js'
 import { planJsonSchema, readPlan } from '../../src/project/plan.js'
 import { addSource, changePlan, initProject, openProject, type Project } from '../../src/project/project.js'
+import { loadTrained } from '../../src/project/train.js'
 
 const folder = (): string => mkdtempSync(join(tmpdir(), 'dvoynik-project-'))
 
@@ -210,9 +211,8 @@ describe('building a dataset', () => {
       told.push(progress)
       stop.abort()
     }
-    expect(
-      await failure(buildDataset(project, { signal: stop.signal, onProgress }), project.folder),
-    ).toMatchInlineSnapshot(`
+    expect(await failure(buildDataset(project, { signal: stop.signal, onProgress }), project.folder))
+      .toMatchInlineSnapshot(`
       [
         "interrupted",
         "stopped before the end of the stage "Dataset". Run the same command again to go on.",
@@ -228,6 +228,27 @@ describe('building a dataset', () => {
       ['characters', true],
       ['dataset', false],
     ])
+  })
+})
+
+describe('a run that is not there', () => {
+  it('is told with those that are', async () => {
+    const project = await newProject()
+    expect(await failure(loadTrained(project), project.folder)).toMatchInlineSnapshot(`
+      [
+        "no-run",
+        "PROJECT/runs/main/model: the run "main" is not finished or does not exist. Run \`dvoynik train\` first.",
+        "PROJECT/runs/main/model: прогон «main» не закончен или его нет. Сначала выполните \`dvoynik train\`.",
+      ]
+    `)
+    mkdirSync(join(project.folder, 'runs', 'wild', 'model'), { recursive: true })
+    expect(await failure(loadTrained(project, 'tame'), project.folder)).toMatchInlineSnapshot(`
+      [
+        "no-run",
+        "PROJECT/runs/tame/model: the run "tame" is not finished or does not exist. Run \`dvoynik train --name tame\` first, or talk to another one: --name wild.",
+        "PROJECT/runs/tame/model: прогон «tame» не закончен или его нет. Сначала выполните \`dvoynik train --name tame\` или выберите другой: --name wild.",
+      ]
+    `)
   })
 })
 
