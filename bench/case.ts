@@ -2,6 +2,7 @@
 import type { GenerationWork } from './generation.js'
 import type { LlamaWork } from './llama.js'
 import type { MatrixWork } from './matrix.js'
+import type { MemoryWork } from './memory.js'
 import type { RewritingWork, TokenizerWork } from './text.js'
 import type { StartWork } from './start.js'
 import type { StoredWork } from './stored.js'
@@ -18,7 +19,15 @@ export interface Outcome {
 
 /** Work of this package's own programs, run by a fresh `node`. */
 export type NodeWork =
-  TrainingWork | GenerationWork | LlamaWork | MatrixWork | TokenizerWork | RewritingWork | StartWork | StoredWork
+  | TrainingWork
+  | GenerationWork
+  | LlamaWork
+  | MatrixWork
+  | MemoryWork
+  | TokenizerWork
+  | RewritingWork
+  | StartWork
+  | StoredWork
 
 /** A script of bench/peers with the settings it gets as JSON. */
 export interface PythonWork {

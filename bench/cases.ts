@@ -9,6 +9,7 @@ import llamaBillion from './cases/llama-billion.js'
 import longContext from './cases/long-context.js'
 import loraStep from './cases/lora-step.js'
 import matrixPeak from './cases/matrix-peak.js'
+import memory from './cases/memory.js'
 import rewriting from './cases/rewriting.js'
 import start from './cases/start.js'
 import tokenizer from './cases/tokenizer.js'
@@ -24,6 +25,7 @@ export const benchmarks: readonly Benchmark[] = [
   growthBatch,
   growthLayers,
   start,
+  memory,
   tokenizer,
   rewriting,
 ]

@@ -3,6 +3,7 @@ import type { NodeWork, Outcome } from './case.js'
 import { runGeneration } from './generation.js'
 import { runLlama } from './llama.js'
 import { runMatrix } from './matrix.js'
+import { runMemory } from './memory.js'
 import { runStart } from './start.js'
 import { runStored } from './stored.js'
 import { runRewriting, runTokenizer } from './text.js'
@@ -15,6 +16,7 @@ const programs: { readonly [P in Program]: (work: Extract<NodeWork, { program: P
   generation: runGeneration,
   llama: runLlama,
   matrix: runMatrix,
+  memory: runMemory,
   tokenizer: runTokenizer,
   rewriting: runRewriting,
   start: runStart,

@@ -19,6 +19,7 @@ export interface MemoryNeed {
 }
 
 export interface MemorySettings {
+  readonly engine: MemoryEngine
   /** Bytes that the process holds: its weights are loaded, nothing is compiled. */
   readonly resident: number
   /** Bytes of the weights among them. */
@@ -33,24 +34,40 @@ export interface MemorySettings {
   readonly accumulate: number
 }
 
-/** What compiling a step and running it for the first time takes: code of the library, its threads, those of the update. */
-const programBytes = 30e6
-/** What a node of the compiled graph takes. */
-const nodeBytes = 5e3
+/** What a runtime takes beside the values that a graph needs at one time, fitted to the peaks of whole runs. */
+interface Engine {
+  /** Code of its library, its threads and buffers, those of the update; all compiled programs. */
+  readonly programBytes: number
+  readonly nodeBytes: number
+  /** Whether values of the step and those of the evaluation lie in memory of their own. */
+  readonly apart: boolean
+  /** Share of the bytes that values in float32 would have. */
+  readonly width: number
+}
+
+const engines = {
+  onnxruntime: { programBytes: 60e6, nodeBytes: 5e3, apart: false, width: 1 },
+  openvino: { programBytes: 150e6, nodeBytes: 5e3, apart: true, width: 1 },
+  'openvino-bf16': { programBytes: 150e6, nodeBytes: 5e3, apart: true, width: 0.85 },
+} as const satisfies Record<string, Engine>
+
+export type MemoryEngine = keyof typeof engines
 
 /**
- * Peak of a run on ONNX Runtime whose evaluation shares the memory of its steps.
- * @param graph of the step, as it is compiled
+ * Peak of a run of training with evaluation.
+ * @param graph of the step, as it is compiled, with the output `loss`
  */
 export function predictMemory(graph: Graph, settings: MemorySettings): MemoryNeed {
   const { resident, weights, frozen = new Map<string, FrozenTensor>(), trained, stateBytes, accumulate } = settings
+  const { programBytes, nodeBytes, apart, width } = engines[settings.engine]
   const nodes = topologicalOrder(Object.values(graph.outputs))
   const stored = sum([...frozen.values()].map(bytesOf))
+  const evaluation = apart ? peakBytes({ outputs: { loss: graph.outputs.loss } }) : 0
   const need = {
-    weights: weights + stored,
+    weights: weights + 2 * stored, // step and evaluation each have theirs
     gradients: 4 * trained * (accumulate > 1 ? 2 : 1),
     optimizerState: stateBytes * trained,
-    activations: peakBytes(graph),
+    activations: width * (peakBytes(graph) + evaluation),
     program: resident - weights + programBytes + nodeBytes * nodes.length,
   }
   return { ...need, total: sum(Object.values(need)) }

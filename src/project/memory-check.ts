@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { AppError, type Text } from '../base/errors.js'
+import { collectGarbage } from '../base/garbage.js'
 import { elementCount } from '../graph/tensor.js'
 import type { Adapter } from '../model/adapter.js'
 import { frozenForm } from '../model/frozen-tensor.js'
-import { predictMemory, type MemoryNeed } from '../model/memory.js'
+import { predictMemory, type MemoryEngine, type MemoryNeed } from '../model/memory.js'
 import { trainableNames, type Method } from '../model/method.js'
 import type { Model } from '../model/weights.js'
 import type { Runtime } from '../runtime/runtime.js'
@@ -89,9 +90,10 @@ export function checkedForMemory(runtime: Runtime, run: Run, tell: (notice: Text
     ...runtime,
     compile(graph, options) {
       if (isFirst) {
+        collectGarbage() // of earlier stages and of loading
         const [resident, available] = [process.memoryUsage.rss(), availableBytes()]
         const { accumulate, optimizer } = run.settings
-        const held = { resident, weights: weightBytes(run), frozen: options?.frozen }
+        const held = { engine: engineOf(runtime), resident, weights: weightBytes(run), frozen: options?.frozen }
         const need = predictMemory(graph, { ...held, trained: countTrained(run), stateBytes: stateBytes[optimizer.kind], accumulate }) // prettier-ignore
         checkMemory(need, available, resident, run.settings)
         tell(memoryNotice(need, available))
@@ -100,6 +102,12 @@ export function checkedForMemory(runtime: Runtime, run: Run, tell: (notice: Text
       return runtime.compile(graph, options)
     },
   }
+}
+
+/** WebGPU's own memory is not that of the process. */
+function engineOf({ name, computesHalf }: Runtime): MemoryEngine {
+  if (name !== 'openvino') return 'onnxruntime'
+  return computesHalf ? 'openvino-bf16' : 'openvino'
 }
 
 /** Weights in arrays; those in codes or in files become part of a program. */

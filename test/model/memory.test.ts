@@ -69,10 +69,28 @@ test('checkpointing, shorter blocks and pieces of logits lower the activations',
 
 test('what a process needs is what it holds, what each trained number takes, values and compiled nodes', async () => {
   const graph = await stepGraph({ kind: 'full' })
-  const held = { resident: 3e8, weights: 1e8, trained: 1000, stateBytes: 8, accumulate: 1 }
+  const held = {
+    engine: 'onnxruntime',
+    resident: 3e8,
+    weights: 1e8,
+    trained: 1000,
+    stateBytes: 8,
+    accumulate: 1,
+  } as const
   const { total, ...parts } = predictMemory(graph, held)
   expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total)
   expect(parts).toMatchObject({ weights: 1e8, gradients: 4000, optimizerState: 8000, activations: peakBytes(graph) })
   expect(parts.program).toBeGreaterThan(2e8)
   expect(predictMemory(graph, { ...held, accumulate: 2 }).gradients).toBe(8000)
+})
+
+test('OpenVINO keeps the values of the evaluation beside those of the step, in bfloat16 some of them narrower', async () => {
+  const graph = await stepGraph(lora)
+  const held = { resident: 3e8, weights: 1e8, trained: 1000, stateBytes: 8, accumulate: 1 }
+  const [shared, apart, narrow] = (['onnxruntime', 'openvino', 'openvino-bf16'] as const).map(
+    engine => predictMemory(graph, { ...held, engine }).activations,
+  )
+  expect(apart - shared).toBe(peakBytes({ outputs: { loss: graph.outputs.loss } }))
+  expect(narrow).toBeLessThan(apart)
+  expect(narrow).toBeGreaterThan(apart / 2)
 })
