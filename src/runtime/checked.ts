@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { AppError, asError, type Text } from '../base/errors.js'
+import { collectGarbage } from '../base/garbage.js'
 import { writeFileAtomic } from '../base/files.js'
 import { sha256 } from '../base/hash.js'
 import type { Graph } from '../graph/graph.js'
@@ -122,6 +123,7 @@ class CheckedProgram implements Program {
     const key = verdictKey(this.written, candidate)
     const known = await readVerdict(key)
     const verdict = known ?? (await checkRuntime(candidate, this.graph, this.written, feeds, { ...this.settings, precision, reference, signal })) // prettier-ignore
+    if (!known) collectGarbage() // what the check compared is twice as large as all gradients
     if (signal?.aborted && verdict.state === 'silent') throw stoppedInCheck(candidate)
     if (!known && isLasting(verdict)) await writeVerdict(key, verdict)
     if (verdict.state !== 'passed') return void this.session.leave(checkWarning(candidate, reference, verdict))
