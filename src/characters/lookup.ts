@@ -4,7 +4,7 @@ import type { Case } from '../language/morphology.js'
 import { isCapitalised, splitWords, wordKey, type Token } from '../language/words.js'
 import { makeNameWord } from './name-words.js'
 import { classifyWords } from './alias-words.js'
-import type { Alias, Person, Register } from './person.js'
+import type { Alias, Gender, Person, Register } from './person.js'
 import { readTitle } from './titles.js'
 
 /** What a sequence of words may be: whose name, in which cases. */
@@ -85,7 +85,7 @@ export function findMentions(tokens: readonly Token[], index: NameIndex): Mentio
   for (let i = 0; i < tokens.length; i++) {
     const mention = mentionAt(tokens, i, index)
     if (!mention) continue
-    const from = i > free ? extendOverTitle(tokens, i, mention) : i
+    const from = i > free ? extendOverTitle(tokens, i, mention, index.genders.get(mention.id)) : i
     mentions.push({ ...mention, from })
     free = mention.to
     i = mention.to - 1
@@ -114,10 +114,12 @@ function nameKey(text: string): string {
   return wordKey(text).replace(/-(?:то|с|ка|де|таки)$/u, '')
 }
 
-function extendOverTitle(tokens: readonly Token[], i: number, mention: Mention): number {
+/** A title of the other gender is another person's: «мать Владимира». */
+function extendOverTitle(tokens: readonly Token[], i: number, mention: Mention, gender: Gender = 'unknown'): number {
   const before = i > 0 ? tokens[i - 1] : undefined
   if (before?.kind === 'word') {
     const title = readTitle(before.text)
+    if (title && title.gender !== 'unknown' && gender !== 'unknown' && title.gender !== gender) return i
     return title && [...title.cases].some(c => mention.cases.has(c)) ? i - 1 : i
   }
   const abbreviated =

@@ -166,13 +166,42 @@ const genitiveAttribute: NameRule = ({ words }, group) => {
   if (/^\p{Lu}/u.test(noun.text) && from > 1) return undefined
   if (own.has('accs') && !preferGenitive(words, group)) return undefined
   if (noun.parse.name === 'Name' || isCounted(noun) || words[to]?.text.toLowerCase() === 'и') return undefined
+  if (isRole(words, group) || isMoment(words, from - 1) || isHeldUnder(words, from - 1)) return undefined
   if (!noun.parse.known && /^\p{Lu}/u.test(noun.text)) return undefined
   return { kind: 'possessive', noun: from - 1, from: phraseStart(words, from - 1) }
 }
 
 /** People who are somebody's: «увидел брата Горюнова» is Goryunov's brother, «увидел мельника Горюнова» is Goryunov. */
 const relational =
-  /^(?:брат|сестра|сын|дочь|муж|жена|отец|мать|друг|подруга|враг|слуга|служитель|приятель|товарищ|дядя|т[её]тка|сосед|соседка|начальник|хозяин|барин|невеста|жених|внук|внучка|племянник|двойник|гость|ученик|человек|камердинер|лакей|кучер|возница|вдова|тень)$/u
+  /^(?:брат|братец|сестра|сын|дочь|ребенок|ребёнок|муж|жена|отец|мать|родитель|друг|подруга|враг|недруг|неприятель|противник|соперник|обидчик|слуга|служитель|служанка|приятель|приятельница|товарищ|знакомец|знакомый|дядя|т[её]тка|дед|бабушка|зять|тесть|т[её]ща|невестка|сосед|соседка|начальник|командир|подчин[её]нный|хозяин|хозяйка|барин|барыня|невеста|жених|внук|внучка|племянник|племянница|воспитанник|воспитанница|двойник|близнец|однофамилец|т[её]зка|ровесник|сверстник|гость|ученик|учитель|наставник|человек|камердинер|лакей|кучер|возница|вдова|тень|спутник|спутница|собеседник|собеседница|слушатель|покровитель|поклонник|помощник|секретарь|адъютант|денщик|опекун|кредитор|предшественник|преемник|современник|любимец|любовник|любовница|сообщник|союзник|защитник|спаситель|благодетель|убийца|лошадь|конь|собака)$/u
+
+/** «отчаяние вдовы Горюновой», «у бедного Горюнова»: the word says who the person is, not whose. */
+function isRole(words: readonly TaggedWord[], { from, cases: own }: Group): boolean {
+  const { parse, parses } = words[from - 1]
+  if (parse?.case !== 'gent' || !parse.animate || parse.number !== 'sing' || !own.has('gent')) return false
+  const gender = words[from].parse?.gender
+  if (parse.gender !== gender) return false
+  return (
+    /^(?:вдова|муж|жена)$/u.test(parse.lemma) ||
+    parses.some(p => p.pos === 'ADJF' && p.case === 'gent' && p.gender === gender)
+  )
+}
+
+/** «удивило бы в другое время Горюнова»: how long or when, and then whom. */
+function isMoment(words: readonly TaggedWord[], noun: number): boolean {
+  const { parse } = words[noun]
+  if (!/^(?:время|мгновение|миг|минута|минутка|секунда|час|раз|момент)$/u.test(parse?.lemma ?? '')) return false
+  const before = words[phraseStart(words, noun, true) - 1] as TaggedWord | undefined
+  if (/^несколько$/iu.test(before?.text ?? '')) return true
+  return parse?.case === 'accs' && before?.parse?.pos === 'PREP'
+}
+
+/** «взял под руку Горюнова», «вели под руки» */
+function isHeldUnder(words: readonly TaggedWord[], noun: number): boolean {
+  return (
+    /^под$/iu.test(words[noun - 1]?.text ?? '') && /^(?:руку|руки|ручку|локоть|локти|уздцы)$/iu.test(words[noun].text)
+  )
+}
 
 /** «один момент Горюнова заворожил»: a transitive verb close by that has no other object asks for one. */
 function isObjectOfVerb(words: readonly TaggedWord[], { from, to }: Group): boolean {
@@ -180,9 +209,11 @@ function isObjectOfVerb(words: readonly TaggedWord[], { from, to }: Group): bool
   const verb = at < 0 ? undefined : words[to + at]
   if (verb?.parse?.pos !== 'VERB' || !verb.parse.transitive || verb.parse.number !== words[from - 1].parse?.number)
     return false
+  const denied = /^не$/iu.test(words[to + at - 1].text)
   for (const { kind, parse } of words.slice(to + at + 1, to + at + 5)) {
     if (kind === 'punct') break
     if (parse?.case === 'accs' || parse?.pos === 'INFN' || parse?.pos === 'PREP') return false
+    if (denied && parse?.case === 'gent') return false
   }
   return true
 }
@@ -192,6 +223,8 @@ function preferGenitive(words: readonly TaggedWord[], group: Group): boolean {
   const { from, to } = group
   const noun = words[from - 1].parse
   if (isObjectOfVerb(words, group)) return false
+  const governed = words[phraseStart(words, from - 1, true) - 1]?.parse?.pos === 'PREP'
+  if (governed && noun?.case !== 'accs' && !group.cases.has('nomn')) return true
   if (noun?.case === 'accs' && noun.animate && !relational.test(noun.lemma)) return false
   if (noun?.case === 'accs' && words[phraseStart(words, from - 1) - 1]?.parse?.pos === 'VERB') return true
   for (let i = from; i < to; i++) if (words[i].parse?.case) return words[i].parse?.case === 'gent'
@@ -205,11 +238,20 @@ function isCounted({ text }: TaggedWord): boolean {
   )
 }
 
-/** First adjective of the noun's phrase: «старые добрые друзья» → 0. Demonstratives stay before мой. */
-export function phraseStart(words: readonly TaggedWord[], noun: number): number {
+/**
+ * First adjective of the noun's phrase, with «чуть» or «совсем» before it: «старые добрые друзья» → 0. Demonstratives stay
+ * before мой, unless `whole`.
+ */
+export function phraseStart(words: readonly TaggedWord[], noun: number, whole = false): number {
   let i = noun
-  while (i > 0 && isModifier(words[i - 1], words[noun])) i--
-  return i
+  while (i > 0 && (isModifier(words[i - 1], words[noun]) || (whole && isDemonstrative(words[i - 1])))) i--
+  return i < noun && i > 0 && degrees.test(words[i - 1].text) ? i - 1 : i
+}
+
+const degrees = /^(?:чуть|едва|очень|весьма|слишком|совсем|совершенно|довольно|почти|вполне)$/iu
+
+function isDemonstrative({ parse }: TaggedWord): boolean {
+  return parse?.pos === 'ADJF' && parse.pronominal
 }
 
 function isModifier({ parse, kind }: TaggedWord, noun: TaggedWord): boolean {

@@ -16,6 +16,9 @@ const genitiveVerbs =
 export function nounForm(words: readonly TaggedWord[], noun: number, from: number): NounForm | undefined {
   const { parse, parses } = words[noun]
   const readings = parses.filter(p => p.pos === 'NOUN' && p.case && p.number)
+  // «три сына» → «три моих сына»
+  if (/^(?:два|две|оба|обе|три|четыре)$/iu.test(words[from - 1]?.text ?? '') && parse?.case === 'gent')
+    return { case: 'gent', number: 'plur' }
   return toForm(chooseReading(words, noun, from, readings) ?? parse)
 }
 
