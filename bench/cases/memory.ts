@@ -11,6 +11,8 @@ const full: TrainSettings['method'] = { kind: 'full', freeze: [] }
 const lora: TrainSettings['method'] = { kind: 'lora', rank: 8, alpha: 16, rankStabilized: false, targets: 'all-linear' }
 
 const middle = gpt2({ layers: 8, width: 512, heads: 8, vocabulary: 30000, positions: 1024 })
+/** No smaller than the tokenizer. */
+const toy = gpt2({ layers: 2, width: 64, heads: 4, vocabulary: 8000, positions: 256 })
 const small = gpt2({ layers: 6, width: 256, heads: 4, vocabulary: 20000, positions: 1024 })
 
 /** The length is a limit of the quick size. */
@@ -19,7 +21,7 @@ function side(name: string, size: Size, config: ConfigJson | undefined, settings
   const engine = { name: 'onnxruntime-cpu', precision: 'auto', ...settings.engine } as const
   const length = quick ? 32 : (settings.length ?? 256)
   const train = { steps: quick ? 1 : 3, evaluateEvery: 1000, ...settings, engine, length }
-  const work: MemoryWork = { program: 'memory', config: quick && config ? gpt2Base('quick') : config, train }
+  const work: MemoryWork = { program: 'memory', config: quick && config ? toy : config, train }
   return { name, kind: 'ours', needs: engine.name === 'openvino' ? ['openvino'] : [], work }
 }
 
