@@ -58,6 +58,7 @@ export function createRewriter({ register, mode, dictionary, anaphora = true }: 
   const targets = readTargets(register, mode)
   const targetOf = (id: string): PronounPerson | undefined => targets.get(id)
   const pronouns = thirdPerson([...targets.keys()].map(id => index.genders.get(id) ?? 'unknown'))
+  const hero = findHeroOf(register)
   const genderOf = (id: string): Gender => index.genders.get(id) ?? 'unknown'
   const run = (text: string, speech: readonly (readonly [number, number])[]): { edits: Edit[]; kept: Trace[] } => {
     const work: Work = { edits: [], kept: [], dictionary }
@@ -69,7 +70,7 @@ export function createRewriter({ register, mode, dictionary, anaphora = true }: 
       silence = meant ? 0 : silence + 1
       return named ? 'name' : meant ? 'pronoun' : 'between'
     }
-    const sentences = readSentences({ text, index, targetOf, speech }, asksFor)
+    const sentences = readSentences({ text, index, targetOf, speech, hero }, asksFor)
     const anaphors = anaphora && mode.kind !== 'all' ? findAnaphors(sentences, genderOf) : noAnaphors
     for (const sentence of sentences) editSentence(sentence, anaphors.get(sentence) ?? [], work)
     return { edits: work.edits.sort((a, b) => a.start - b.start), kept: work.kept }
@@ -91,6 +92,13 @@ export function createRewriter({ register, mode, dictionary, anaphora = true }: 
       return [...acted, ...kept].sort((a, b) => a.start - b.start)
     },
   }
+}
+
+/** The author's «наш герой»: whoever is named at least half as often again as the next person of that gender. */
+function findHeroOf({ people }: Register): string | undefined {
+  const [first, second] = people.toSorted((a, b) => b.count - a.count)
+  if (!first || first.gender === 'unknown') return undefined
+  return !second || first.count >= 1.5 * second.count ? first.id : undefined
 }
 
 /** After so many sentences that do not speak of a person no pronoun is theirs. */

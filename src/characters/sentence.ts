@@ -3,8 +3,8 @@ import { splitSentences } from '../language/sentences.js'
 import { tagWords, type TaggedWord } from '../language/tagger.js'
 import type { PronounPerson } from '../language/pronouns.js'
 import { nameForm, type FormInfo } from '../language/features.js'
-import { parseWord } from '../language/morphology.js'
-import { splitWords, type Token } from '../language/words.js'
+import { parseWord, type Case } from '../language/morphology.js'
+import { splitWords, wordKey, type Token } from '../language/words.js'
 import type { Gender } from './person.js'
 import { findMentions, type Mention, type NameIndex } from './lookup.js'
 
@@ -34,6 +34,8 @@ interface Reading {
   readonly index: NameIndex
   readonly targetOf: (id: string) => PronounPerson | undefined
   readonly speech: readonly (readonly [number, number])[]
+  /** Whom «наш герой» means. */
+  readonly hero: string | undefined
 }
 
 interface Draft {
@@ -53,7 +55,9 @@ export function readSentences(
   for (const { start, end } of splitSentences(reading.text)) {
     const slice = reading.text.slice(start, end)
     const tokens = splitWords(slice)
-    const draft = { start, tokens, mentions: findMentions(tokens, reading.index) }
+    const named = findMentions(tokens, reading.index)
+    const mentions = reading.hero === undefined ? named : [...named, ...findHero(tokens, reading.hero)]
+    const draft = { start, tokens, mentions: mentions.sort((a, b) => a.from - b.from) }
     const interest = asksFor(draft.mentions, slice)
     if (interest === 'between' && follows) {
       between.push(draft)
@@ -79,6 +83,29 @@ function readSentence({ start, tokens, mentions }: Draft, reading: Reading, foll
     target: targetOf(mention.id),
   }))
   return { text, words, groups: dropCovered(groups), speech, follows }
+}
+
+const heroForms: ReadonlyMap<string, readonly Case[]> = new Map([
+  ['герой наш', ['nomn']],
+  ['героя нашего', ['gent', 'accs']],
+  ['герою нашему', ['datv']],
+  ['героем нашим', ['ablt']],
+  ['герое нашем', ['loct']],
+  ['героиня наша', ['nomn']],
+  ['героини нашей', ['gent']],
+  ['героине нашей', ['datv', 'loct']],
+  ['героиню нашу', ['accs']],
+  ['героиней нашей', ['ablt']],
+  ['героинею нашею', ['ablt']],
+])
+
+/** «наш герой», «герой наш», unless it is the hero of something: «герой нашей повести» has another form, «наш герой труда» a noun. */
+function findHero(tokens: readonly Token[], id: string): Mention[] {
+  return tokens.slice(0, -1).flatMap((token, i) => {
+    const [first, second] = [wordKey(token.text), wordKey(tokens[i + 1].text)]
+    const cases = heroForms.get(`${first} ${second}`) ?? heroForms.get(`${second} ${first}`)
+    return cases ? [{ id, from: i, to: i + 2, cases: new Set(cases) }] : []
+  })
 }
 
 /** The paradigms of the register know a name's cases better than a dictionary that guesses from endings. */

@@ -149,6 +149,19 @@ describe('rewriting', () => {
     )
   })
 
+  it.each([
+    ['Герой наш проснулся. Лицо нашего героя сияло.', 'Я проснулся. Моё лицо сияло.'],
+    ['К герою нашему шли гости; наш герой ждёт.', 'Ко мне шли гости; я жду.'],
+    ['Герой нашей повести спит.', 'Герой нашей повести спит.'],
+  ])('the author calls the person named most often our hero: %s', (before, after) => {
+    const people = village.people.map((one, i) => ({ ...one, count: i === 0 ? 30 : 10 }))
+    const rewriter = createRewriter({ register: { people }, mode: { kind: 'focus', me: 'Савелий' } })
+    expect(rewriter.rewrite(before).text).toBe(after)
+    expect(createRewriter({ register: village, mode: { kind: 'focus', me: 'Савелий' } }).rewrite(before).text).toBe(
+      before,
+    )
+  })
+
   it('an unknown person is refused with the nearest name', () => {
     expect(() =>
       createRewriter({ register: village, mode: { kind: 'focus', me: 'Савелей' } }),
