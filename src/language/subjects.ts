@@ -200,8 +200,9 @@ const comes =
 function isDuration(words: readonly TaggedWord[], noun: number, verb: number): boolean {
   const lemma = words[noun].parse?.lemma ?? ''
   if (!times.test(lemma)) return false
-  if (lemma === 'раз' || !takesNoObject(words, verb)) return true
+  if (lemma === 'раз') return true
   if (comes.test(words[verb].parse?.lemma ?? '')) return false
+  if (!takesNoObject(words, verb)) return true
   return words[noun - 1]?.parse?.pos === 'ADJF' || words[noun - 1]?.kind === 'number' || Math.abs(noun - verb) > 1
 }
 
