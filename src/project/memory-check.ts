@@ -9,6 +9,7 @@ import { frozenForm } from '../model/frozen-tensor.js'
 import { predictMemory, type MemoryEngine, type MemoryNeed } from '../model/memory.js'
 import { trainableNames, type Method } from '../model/method.js'
 import type { Model } from '../model/weights.js'
+import { trimHeap } from '../runtime/heap.js'
 import type { Runtime } from '../runtime/runtime.js'
 import type { Plan } from './plan.js'
 
@@ -88,9 +89,10 @@ export function checkedForMemory(runtime: Runtime, run: Run, tell: (notice: Text
   let isFirst = true
   return {
     ...runtime,
-    compile(graph, options) {
+    async compile(graph, options) {
       if (isFirst) {
         collectGarbage() // of earlier stages and of loading
+        await trimHeap()
         const [resident, available] = [process.memoryUsage.rss(), availableBytes()]
         const { accumulate, optimizer } = run.settings
         const held = { engine: engineOf(runtime), resident, weights: weightBytes(run), frozen: options?.frozen }

@@ -1,6 +1,7 @@
 // Turns OpenVINO's C functions into typed ones; nothing native is loaded before the first call.
 import { promisify } from 'node:util'
 import type { DType, HostTensor } from '../graph/tensor.js'
+import { findTrim } from './heap.js'
 
 /** A pointer of the C API. */
 export type Handle = bigint
@@ -99,18 +100,6 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
       check(await inferAsync(request))
     },
     returnFreed: findTrim(koffi),
-  }
-}
-
-/** `malloc_trim` of the GNU C library; nothing elsewhere. */
-function findTrim(koffi: {
-  load(file: string): { func(name: string, result: string, parameters: string[]): unknown }
-}) {
-  try {
-    const trim = koffi.load('libc.so.6').func('malloc_trim', 'int', ['size_t']) as (keep: number) => number
-    return (): void => void trim(0)
-  } catch {
-    return (): void => undefined
   }
 }
 
