@@ -11,7 +11,7 @@ export interface InPlace {
 }
 
 /** Operations whose element i is made from elements i of their inputs alone. */
-export const pointwise: ReadonlySet<OpName> = new Set<OpName>([
+const pointwise: ReadonlySet<OpName> = new Set<OpName>([
   ...(['Add', 'Sub', 'Mul', 'Div', 'Maximum', 'Minimum', 'Where', 'Equal', 'Less', 'LessOrEqual', 'Greater'] as const),
   ...(['And', 'Not', 'Neg', 'Abs', 'Sign', 'Round', 'Exp', 'Log', 'Sqrt', 'Sin', 'Cos', 'Tanh', 'Sigmoid'] as const),
   ...(['Erf', 'Relu', 'Silu', 'Gelu', 'Cast'] as const),
