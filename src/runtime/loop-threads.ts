@@ -11,10 +11,11 @@ export interface LoopThreads {
   /**
    * Runs a set, after the runs before it; the same numbers on any number of threads.
    * @param numbers for each of its works, what the function takes after the arrays
+   * @param alone on this thread only
    * @returns what the function returned for each chunk, in the order of works and of chunks; overwritten by the next run
    * @throws AppError `runtime-run` when a thread ended meanwhile: some chunks are done, some are not
    */
-  run(set: number, numbers: readonly (readonly number[])[]): Promise<Float64Array>
+  run(set: number, numbers: readonly (readonly number[])[], alone?: boolean): Promise<Float64Array>
   /** Ends the other threads. */
   close(): Promise<void>
 }
@@ -28,9 +29,9 @@ export function openLoopThreads(sets: readonly LoopSet[], threads: number): Loop
   const shared = sets.map(shareLoops)
   const others = Array.from({ length: threads - 1 }, () => startThread(shared) ?? []).flat()
   const ready = (): Thread[] => others.filter(other => other.isReady())
-  const runNow = async (set: number, numbers: ThreadRun['numbers']): Promise<Float64Array> => {
+  const runNow = async (set: number, numbers: ThreadRun['numbers'], alone: boolean): Promise<Float64Array> => {
     Atomics.store(shared[set].next, 0, 0)
-    const running = ready().map(other => other.run({ set, numbers }))
+    const running = (alone ? [] : ready()).map(other => other.run({ set, numbers }))
     takeChunks(shared[set], numbers)
     const failed = (await Promise.all(running)).find(failure => failure !== undefined)
     if (failed) throw threadEnded(failed)
@@ -39,8 +40,8 @@ export function openLoopThreads(sets: readonly LoopSet[], threads: number): Loop
   let queue: Promise<unknown> = Promise.resolve()
   return {
     count: () => 1 + ready().length,
-    run(set, numbers) {
-      const turn = queue.then(() => runNow(set, numbers))
+    run(set, numbers, alone = false) {
+      const turn = queue.then(() => runNow(set, numbers, alone))
       queue = turn.catch(() => undefined)
       return turn
     },
