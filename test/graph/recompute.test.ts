@@ -3,8 +3,19 @@ import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
 import type { Node } from '../../src/graph/graph.js'
 import { recomputeBetween, recomputeFactors } from '../../src/graph/recompute.js'
+import { elementCount } from '../../src/graph/tensor.js'
 import { topologicalOrder } from '../../src/graph/order.js'
 import { evaluate } from './evaluate.js'
+
+/** Numbers for inputs, all different. */
+function waves(inputs: readonly Node[]): Readonly<Record<string, Float64Array>> {
+  return Object.fromEntries(
+    inputs.map(({ attributes, shape }, i) => {
+      const data = Float64Array.from({ length: elementCount(shape) }, (_, j) => Math.sin(3 * i + j + 1))
+      return [attributes.name as string, data]
+    }),
+  )
+}
 
 /** Three layers of tanh(x·w), each with a weight of its own; the streams before, between and after them. */
 function layers() {
@@ -14,12 +25,7 @@ function layers() {
     const [left, right] = g.split(g.tanh(g.matmul(streams.at(-1)!, w)), -1, [1, 2])
     streams.push(g.concat([g.mul(left, left), right], -1))
   }
-  const feeds = Object.fromEntries(
-    [streams[0], ...weights].map((node, i) => {
-      const data = Float64Array.from({ length: g.reshape(node, [-1]).shape[0] }, (_, j) => Math.sin(3 * i + j + 1))
-      return [node.attributes.name as string, data]
-    }),
-  )
+  const feeds = waves([streams[0], ...weights])
   return { streams, weights, feeds, loss: g.reduceSum(streams[3]) }
 }
 
@@ -63,10 +69,7 @@ test('norms and activations before a product are computed anew behind it, once f
   const mixed = g.mul(g.silu(g.matmul(normed, gate)), g.gelu(g.matmul(normed, up), 'tanh'))
   const loss = g.reduceSum(g.mul(g.matmul(mixed, down), x))
   const wrt = [x, weight, bias, up, gate, down]
-  const feeds = Object.fromEntries(wrt.map((node, i) => {
-    const data = Float64Array.from({ length: g.reshape(node, [-1]).shape[0] }, (_, j) => Math.cos(5 * i + j))
-    return [node.attributes.name as string, data]
-  })) // prettier-ignore
+  const feeds = waves(wrt)
   const plain = gradients(loss, wrt)
   const again = gradients(loss, wrt, undefined, recomputeFactors())
   expect(evaluate(again, feeds)).toEqual(evaluate(plain, feeds))
@@ -80,10 +83,7 @@ test('the weights of attention are computed anew from queries and keys, once for
   const scores = g.add(g.mul(g.tanh(g.matmul(query, key, { transposeB: true })), g.scalar(2)), mask)
   const loss = g.reduceSum(g.mul(g.matmul(g.softmax(scores, -1), value), query))
   const wrt = [query, key, value]
-  const feeds = Object.fromEntries([...wrt, mask].map((node, i) => {
-    const data = Float64Array.from({ length: g.reshape(node, [-1]).shape[0] }, (_, j) => Math.cos(5 * i + j))
-    return [node.attributes.name as string, data]
-  })) // prettier-ignore
+  const feeds = waves([...wrt, mask])
   const plain = gradients(loss, wrt)
   const again = gradients(loss, wrt, undefined, recomputeFactors())
   expect(evaluate(again, feeds)).toEqual(evaluate(plain, feeds))
