@@ -31,7 +31,7 @@ export function peakBytes(graph: Graph): number {
     const reused = dying.find(x => overwriting.has(written.op) && x === reads[0] && held.get(x) === bytesOf(written))
     if (reused) live -= held.get(reused)!
     for (const node of nodes) {
-      if (views.has(node.op) || outputs.has(node) || !lastUse.has(node)) continue
+      if (outputs.has(node) || !lastUse.has(node)) continue
       held.set(node, bytesOf(node))
       live += bytesOf(node)
     }
@@ -60,7 +60,7 @@ function sourceOf(node: Node): Node {
 function operationsOf({ outputs }: Graph): readonly Operation[] {
   const found = new Map<Node['attributes'], Node[]>()
   for (const node of topologicalOrder(Object.values(outputs))) {
-    if (node.op === 'Input' || node.op === 'Constant') continue
+    if (node.op === 'Input' || node.op === 'Constant' || views.has(node.op)) continue
     const known = found.get(node.attributes)
     if (known) known.push(node)
     else found.set(node.attributes, [node])

@@ -52,6 +52,13 @@ test('a function or a softmax takes the place of what it reads where nobody else
   expect(peak(z => g.mul(g.tanh(z), z))).toBe(1200)
 })
 
+test('another shape of a value takes no memory and keeps none', () => {
+  const x = g.input('x', [100])
+  const column = g.reshape(g.exp(x), [100, 1])
+  const y = g.sin(g.reshape(g.transpose(column, [1, 0]), [100]))
+  expect(peakBytes({ outputs: { y: g.reduceSum(g.sqrt(y)) } })).toBe(800)
+})
+
 test('a choice between two sides takes each of them once more while it runs', () => {
   const x = g.input('x', [100])
   const chosen = g.where(g.greater(x, g.scalar(0)), x, g.scalar(0))
@@ -79,7 +86,10 @@ test('what a process needs is what it holds, what each trained number takes, val
   } as const
   const { total, ...parts } = predictMemory(graph, held)
   expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total)
-  expect(parts).toMatchObject({ weights: 1e8, gradients: 4000, optimizerState: 8000, activations: peakBytes(graph) })
+  expect(parts).toMatchObject({ weights: 1e8, gradients: 4000, optimizerState: 8000 })
+  const holes = parts.activations / peakBytes(graph)
+  expect(holes).toBeGreaterThanOrEqual(1)
+  expect(holes).toBeLessThan(1.5)
   expect(parts.program).toBeGreaterThan(2e8)
   expect(predictMemory(graph, { ...held, accumulate: 2 }).gradients).toBe(8000)
 })
@@ -90,7 +100,9 @@ test('OpenVINO keeps the values of the evaluation beside those of the step, in b
   const [shared, apart, narrow] = (['onnxruntime', 'openvino', 'openvino-bf16'] as const).map(
     engine => predictMemory(graph, { ...held, engine }).activations,
   )
-  expect(apart - shared).toBe(peakBytes({ outputs: { loss: graph.outputs.loss } }))
+  const evaluated = peakBytes({ outputs: { loss: graph.outputs.loss } })
+  expect(apart / (peakBytes(graph) + evaluated)).toBeCloseTo(1.1)
+  expect(shared / peakBytes(graph)).toBeCloseTo(1.2)
   expect(narrow).toBeLessThan(apart)
   expect(narrow).toBeGreaterThan(apart / 2)
 })
