@@ -51,7 +51,7 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
   writer.writeOperations()
   return {
     bytes: encodeOnnx({
-      opsets: dialect === 'standard' || dialect === 'half' ? { '': 21 } : { '': 21, 'com.microsoft': 1 },
+      opsets: { '': 21, ...(writer.nodes.some(({ domain }) => domain !== '') && { 'com.microsoft': 1 }) },
       nodes: writer.nodes,
       initializers: writer.initializers,
       inputs: Object.entries(inputs).map(([name, type]) => describe(name, type)),

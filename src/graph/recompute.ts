@@ -64,9 +64,9 @@ function isCheap({ op, output, inputs, shape }: Node, kinds: ReadonlySet<OpName>
   return op !== 'Mul' || inputs.every(x => x.shape.join() === shape.join())
 }
 
-/** The operation on other inputs, as another one to whoever looks for equal ones. */
-function anew(node: Node, inputs: readonly Node[]): Node {
-  return Object.freeze({ ...node, inputs: Object.freeze(inputs), attributes: Object.freeze({ ...node.attributes }) })
+/** The operation on other inputs, as another one to whoever looks for equal ones; outputs of one copy share its attributes. */
+function anew(node: Node, inputs: readonly Node[], attributes = Object.freeze({ ...node.attributes })): Node {
+  return Object.freeze({ ...node, inputs: Object.freeze(inputs), attributes })
 }
 
 interface Segment {
@@ -96,8 +96,7 @@ function copySegment({ start, operations }: Segment, dy: Node): ReadonlyMap<Node
   for (const node of operations) {
     const own = attributes.get(node.attributes) ?? Object.freeze({ ...node.attributes })
     attributes.set(node.attributes, own)
-    const inputs = Object.freeze(node.inputs.map(x => copies.get(x) ?? x))
-    copies.set(node, Object.freeze({ ...node, inputs, attributes: own }))
+    copies.set(node, anew(node, node.inputs.map(x => copies.get(x) ?? x), own)) // prettier-ignore
   }
   return new Map(operations.map(node => [node.attributes, copies.get(node)!]))
 }

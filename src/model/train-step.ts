@@ -38,7 +38,8 @@ interface Forward extends StepResult {
 
 /**
  * Compiles forward and backward for one size of batch; what is trained moves to new arrays in `weights` of the model or of
- * the adapter, beside which gradients and moments stay in memory as long as anybody holds one of them. The forward-only program is compiled at the first `evaluate`.
+ * the adapter, beside which gradients and moments stay in memory as long as anybody holds one of them. The forward-only
+ * program is compiled at the first `evaluate`.
  * @throws AppError `unknown-target`, `bad-setting`, `adapter-mismatch`, `sequence-too-long`, `runtime-compile`
  */
 export async function createTrainingStep(model: Model, method: Method, options: StepOptions): Promise<ModelStep> {

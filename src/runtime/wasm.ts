@@ -38,9 +38,11 @@ const started = new WeakMap<WasmModule, WeakMap<WasmMemory, WasmFunction>>()
 export function startWasm(module: WasmModule, memory: WasmMemory): WasmFunction {
   const known = started.get(module) ?? new WeakMap<WasmMemory, WasmFunction>()
   started.set(module, known)
-  const { run } = known.has(memory)
-    ? { run: known.get(memory)! }
-    : (new WebAssembly.Instance(module, { host: { memory } }).exports as { readonly run: WasmFunction })
+  const run = known.get(memory) ?? createInstance(module, memory).run
   known.set(memory, run)
   return run
+}
+
+function createInstance(module: WasmModule, memory: WasmMemory): { readonly run: WasmFunction } {
+  return new WebAssembly.Instance(module, { host: { memory } }).exports as { readonly run: WasmFunction }
 }

@@ -4,7 +4,6 @@ import { nearestName } from '../base/nearest.js'
 import type { Parameter } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
-import { sumOfSquares } from '../runtime/sum-of-squares.js'
 import { allocateBeside } from '../runtime/wasm-memory.js'
 import { createElementwiseUpdate, type ElementwiseSlot } from './elementwise-update.js'
 import { checkOptimizerSettings } from './optimizer-settings.js'
@@ -27,7 +26,10 @@ export interface Optimizer {
    * @param gradientScale factor of all gradients, from `clipFactor`. Default 1
    */
   step(learningRate: number, gradientScale?: number): Promise<void>
-  /** `gradientNorm` of the parameters, on all threads of the update. */
+  /**
+   * Global norm of all gradients, as torch.nn.utils.clip_grad_norm_ computes it; not finite when any gradient is not.
+   * On all threads of the update, with the same result on one.
+   */
   gradientNorm(): Promise<number>
   state(): OptimizerState
   /** @throws AppError `optimizer-state` when names or sizes are not those of the parameters */
@@ -83,11 +85,6 @@ export async function createOptimizer(
       await programs.close()
     },
   }
-}
-
-/** Global norm of all gradients, as torch.nn.utils.clip_grad_norm_ computes it; not finite when any gradient is not. */
-export function gradientNorm(parameters: readonly Parameter[]): number {
-  return Math.sqrt(parameters.reduce((sum, { gradient }) => sum + sumOfSquares(gradient), 0))
 }
 
 /** Factor that brings gradients of this norm to `maximum`: min(1, maximum / (norm + 1e-6)), PyTorch's formula. */
