@@ -1,6 +1,7 @@
 // Turns function calls into graph nodes: one builder per operation, and the usual compositions of them.
 import type { AttributeValue, Node } from './graph.js'
-import { broadcastShapes, inferTypes, shapeError, type OpAttributes, type OpName } from './ops.js'
+import { inferTypes, type OpAttributes, type OpName } from './ops.js'
+import { broadcastShapes, shapeError } from './shape-checks.js'
 import { elementCount, type DType, type HostTensor } from './tensor.js'
 
 /**
@@ -283,6 +284,16 @@ export function quantizedMatmul(
 ): Node {
   const tables = [matrix, ...(mirror ? [mirror] : [])].flatMap(({ codes, scales }) => [codes, scales])
   const y = one('QuantizedMatMul', [rowsOf(x), ...tables], { transposed: false, ...attributes })
+  return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
+}
+
+/**
+ * x·Wᵀ for x [..., K] and a frozen W [N, K] in bfloat16; only x has a gradient.
+ * @param mirror Wᵀ [K, N], the same numbers: products are fastest where the summed axis lies last
+ * @throws AppError `shape`
+ */
+export function halfMatmul(x: Node, w: Node, mirror: Node): Node {
+  const y = one('HalfMatMul', [rowsOf(x), w, mirror], {})
   return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
 }
 

@@ -1,7 +1,8 @@
 // Turns a loss into graph nodes for its gradients: a reverse walk over plain data.
 import { add, concat, outputsOf, pad, scalar, scatterAddRows, knownNumber, zeros } from './build.js'
 import type { Node } from './graph.js'
-import { shapeError, type OpAttributes, type OpName } from './ops.js'
+import type { OpAttributes, OpName } from './ops.js'
+import { shapeError } from './shape-checks.js'
 import { topologicalOrder } from './order.js'
 import type { Recompute } from './recompute.js'
 import { gradientRules, type Applied } from './rules.js'

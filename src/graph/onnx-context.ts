@@ -21,6 +21,10 @@ export interface OnnxContext {
   bytes(name: string, elementType: number, shape: readonly number[], make: () => Uint8Array): string
   /** The name of a second view of stored bytes, as another type and shape; undefined for what is fed at every run. */
   view(name: string, elementType: number, shape: readonly number[]): string | undefined
+  /** The name under which a value exists in bfloat16 already, if it does. */
+  halfOf(name: string): string | undefined
+  /** Says that a value exists in bfloat16, under another name. */
+  setHalf(name: string, half: string): void
 }
 
 /** The operation to write, with the names of its values. */
@@ -29,4 +33,6 @@ export interface Written<Op extends OpName> {
   readonly attributes: OpAttributes[Op]
   readonly inputs: readonly string[]
   readonly output: (index: number) => string
+  /** Operations that read the first output. */
+  readonly readers: ReadonlySet<OpName>
 }

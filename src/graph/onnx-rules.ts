@@ -83,6 +83,8 @@ const standard: OnnxTable = {
       alpha: { float: alpha },
     }),
   QuantizedMatMul: writeQuantized,
+  HalfMatMul: (context, { inputs: [x, w], output }) =>
+    void context.node('MatMul', [x, swapLast(context, castTo(context, w, 'float32'), 2)], [output(0)]),
   CachedAttention: writeCachedAttention,
   Softmax: onAxis('Softmax'),
   LogSoftmax: onAxis('LogSoftmax'),
@@ -142,10 +144,26 @@ const standard: OnnxTable = {
 /**
  * OpenVINO told to compute in bfloat16 keeps float32 on every path from the last product to a result. Gradients of biases
  * are such paths, sums of rows, and drag what they sum into float32 with them, with copies to and fro; a product with ones
- * ends the path. The paths of the loss hold softmax over the whole vocabulary; there the type is written down.
+ * ends the path. The paths of the loss hold softmax over the whole vocabulary; there the type is written down, also for the
+ * products that make logits or multiply their shares, else values as large are copied into float32 and back.
  */
 const half: OnnxTable = {
   ...standard,
+  Cast: (context, written) => {
+    standard.Cast(context, written)
+    if (written.node.inputs[0].dtype === 'bfloat16') context.setHalf(written.output(0), written.inputs[0])
+  },
+  MatMul: (context, written) => {
+    const { node, attributes, inputs, output, readers } = written
+    const isWide = readers.has('CrossEntropy') || node.inputs.some(({ op }) => op === 'CrossEntropy')
+    if (!isWide || attributes.alpha !== 1) return standard.MatMul(context, written)
+    const factors = inputs.map(x => context.halfOf(x) ?? castTo(context, x, 'bfloat16'))
+    standard.MatMul(context, { ...written, inputs: factors, output: () => `${output(0)}:half` })
+    context.setHalf(output(0), `${output(0)}:half`)
+    castTo(context, `${output(0)}:half`, 'float32', [output(0)])
+  },
+  Reshape: ofHalf(standard.Reshape),
+  Slice: ofHalf(standard.Slice),
   ReduceSum: (context, written) => {
     const { node, inputs, output, attributes: { axes } } = written // prettier-ignore
     const { shape } = node.inputs[0]
@@ -171,6 +189,8 @@ const onnxruntime: OnnxTable = {
     else context.node('FusedMatMul', inputs, [output(0)], attributes, contrib)
   },
   QuantizedMatMul: writeQuantizedFused,
+  HalfMatMul: (context, { inputs: [x, w], output }) =>
+    void context.node('Gemm', [x, castTo(context, w, 'float32')], [output(0)], { transB: flag(true) }),
   CachedAttention: writeCachedAttentionFused,
   LayerNorm: (context, { inputs, output, attributes: { epsilon } }) =>
     void context.node('LayerNormalization', inputs, [output(0), output(1), output(2)], {
@@ -207,10 +227,11 @@ export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard,
  */
 function crossEntropyIn(type: 'float32' | 'bfloat16'): OnnxRule<'CrossEntropy'> {
   return (context, { inputs: [logits, labels], output }) => {
-    const cast = (x: string, to: keyof typeof onnxElementTypes, outputs?: readonly string[]): string =>
-      type === 'float32' ? x : context.node('Cast', [x], outputs, { to: { int: onnxElementTypes[to] } })
-    const short = cast(logits, type)
+    const cast = (x: string, to: 'float32' | 'bfloat16', outputs?: readonly string[]): string =>
+      type === 'float32' ? x : castTo(context, x, to, outputs)
+    const short = context.halfOf(logits) ?? cast(logits, type)
     const shares = context.node('Softmax', [short], type === 'float32' ? [output(1)] : undefined, { axis: { int: -1 } })
+    if (type === 'bfloat16') context.setHalf(output(1), shares)
     cast(shares, 'float32', [output(1)])
     const last = context.int64s([-1])
     const largest = (x: string): string =>
@@ -221,6 +242,21 @@ function crossEntropyIn(type: 'float32' | 'bfloat16'): OnnxRule<'CrossEntropy'> 
     const column = context.node('Unsqueeze', [labels, last])
     const picked = cast(context.node('GatherElements', [short, column], undefined, { axis: { int: 1 } }), 'float32')
     context.node('Sub', [output(2), context.node('Squeeze', [picked, last])], [output(0)])
+  }
+}
+
+function castTo(context: OnnxContext, x: string, to: 'float32' | 'bfloat16', outputs?: readonly string[]): string {
+  return context.node('Cast', [x], outputs, { to: { int: onnxElementTypes[to] } })
+}
+
+/** An operation that only moves numbers: where they exist in bfloat16, those are moved. */
+function ofHalf<Op extends 'Reshape' | 'Slice'>(rule: OnnxRule<Op>): OnnxRule<Op> {
+  return (context, written) => {
+    const [from, to] = [context.halfOf(written.inputs[0]), written.output(0)]
+    if (from === undefined) return rule(context, written)
+    rule(context, { ...written, inputs: [from], output: () => `${to}:half` })
+    context.setHalf(to, `${to}:half`)
+    castTo(context, `${to}:half`, 'float32', [to])
   }
 }
 

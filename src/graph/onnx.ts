@@ -13,13 +13,13 @@ import type { Graph, Node } from './graph.js'
 import type { OnnxContext, Written } from './onnx-context.js'
 import { onnxRules, type OnnxDialect } from './onnx-rules.js'
 import type { OpAttributes, OpName } from './ops.js'
-import { shapeError } from './ops.js'
+import { shapeError } from './shape-checks.js'
 import { topologicalOrder } from './order.js'
 import { elementBytes, elementCount, type FrozenTensor, type HostTensor, type TensorType } from './tensor.js'
 
 export interface WrittenGraph {
   readonly bytes: Uint8Array
-  /** Graph inputs by name, in the order of first use. */
+  /** Inputs that are read, by name, in the order of first use. */
   readonly inputs: Readonly<Record<string, TensorType>>
   /** Graph outputs: the name they have in the model, which differs where an input has the same name. */
   readonly outputs: Readonly<Record<string, TensorType & { readonly onnxName: string }>>
@@ -39,7 +39,6 @@ export type FrozenInputs = ReadonlyMap<string, FrozenTensor>
 export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: FrozenInputs = new Map()): WrittenGraph {
   const { operations, valueOf } = findOperations(Object.values(outputs))
   const everyInput = collectInputs(operations)
-  const inputs = Object.fromEntries(Object.entries(everyInput).filter(([name]) => !frozen.has(name)))
   const stored = Object.entries(everyInput).filter(([name]) => frozen.has(name))
   const results = Object.entries(outputs).map(([name, node]) => ({ name, node, value: valueOf(node) }))
   const writer = new ModelWriter(operations, dialect)
@@ -49,6 +48,10 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
     return { name, onnxName, dtype: node.dtype, shape: node.shape }
   })
   writer.writeOperations()
+  // of a matrix in two layouts often one alone is read
+  const read = new Set(writer.nodes.flatMap(node => node.inputs))
+  const fed = Object.entries(everyInput).filter(([name]) => !frozen.has(name) && read.has(name))
+  const inputs = Object.fromEntries(fed)
   return {
     bytes: encodeOnnx({
       opsets: { '': 21, ...(writer.nodes.some(({ domain }) => domain !== '') && { 'com.microsoft': 1 }) },
@@ -144,6 +147,15 @@ function duplicateInput(name: string, a: TensorType, b: TensorType): AppError {
   })
 }
 
+/** What reads the first output of each operation. */
+function readersOf(operations: readonly Operation[]): ReadonlyMap<number, ReadonlySet<OpName>> {
+  const readers = new Map<number, Set<OpName>>()
+  for (const { node, inputs } of operations)
+    for (const { operation, output } of inputs)
+      if (output === 0) readers.set(operation, (readers.get(operation) ?? new Set()).add(node.op))
+  return readers
+}
+
 /** The bytes of an array, or their place in a file. */
 function storedBytes(tensor: FrozenTensor): OnnxInitializer['bytes'] {
   if ('data' in tensor) return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
@@ -158,13 +170,17 @@ class ModelWriter implements OnnxContext {
   readonly initializers: OnnxInitializer[] = []
   private readonly names = new Map<string, string>()
   private readonly stored = new Set<string>()
+  private readonly halves = new Map<string, string>()
+  private readonly readers: ReadonlyMap<number, ReadonlySet<OpName>>
   private readonly copies: { readonly from: Value; readonly name: string }[] = []
   private temporaries = 0
 
   constructor(
     private readonly operations: readonly Operation[],
     private readonly dialect: OnnxDialect,
-  ) {}
+  ) {
+    this.readers = readersOf(operations)
+  }
 
   /** Lets a value carry the name of a graph output, or copies it when it has another name already. */
   nameOutput(value: Value, name: string): string {
@@ -195,6 +211,7 @@ class ModelWriter implements OnnxContext {
       attributes: node.attributes as unknown as OpAttributes[Op],
       inputs: inputs.map(value => this.nameOf(value)),
       output: output => this.nameOf({ operation: index, output }),
+      readers: this.readers.get(index) ?? new Set(),
     })
   }
 
@@ -253,6 +270,14 @@ class ModelWriter implements OnnxContext {
     return (
       original && this.store(`${name}:${elementType}:${shape.join()}`, { elementType, shape, bytes: original.bytes })
     )
+  }
+
+  halfOf(name: string): string | undefined {
+    return this.halves.get(name)
+  }
+
+  setHalf(name: string, half: string): void {
+    this.halves.set(name, half)
   }
 
   /** Stores a value under its name, once. */

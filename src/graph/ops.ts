@@ -1,5 +1,14 @@
 // Turns an operation, its input types and its attributes into the types of its outputs; the one list of operations.
-import { AppError, type Text } from '../base/errors.js'
+import {
+  broadcastShapes,
+  checkAxis,
+  checkDType,
+  checkRank,
+  checkShape,
+  checkSizes,
+  shapeError,
+  show,
+} from './shape-checks.js'
 import { elementCount, type DType, type HostTensor, type TensorType } from './tensor.js'
 
 type None = Readonly<Record<never, never>>
@@ -84,6 +93,8 @@ export interface OpAttributes {
    * ways ready, codes and scales of Wᵀ, which must stand for the same numbers.
    */
   QuantizedMatMul: QuantizedProduct
+  /** x [M, K] float32 times Wᵀ for a frozen bfloat16 W [N, K]; then Wᵀ [K, N] as it lies in memory, for the way back. */
+  HalfMatMul: None
   /**
    * Attention of new tokens over a cache that takes them in. Inputs: queries [N, H·D], keys and values [N, Hk·D] of N = B·T
    * tokens; cached keys and values [B, Hk, S, D]; int32 [B]: the place of each row's last token; int32 []: places in use by
@@ -185,6 +196,15 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
     checkCodes(tables.slice(0, 2), attributes)
     if (tables.length > 2) checkCodes(tables.slice(2), { ...attributes, inputs: outputs, outputs: inputs })
     return [{ dtype: x.dtype, shape: [x.shape[0], transposed ? inputs : outputs] }]
+  },
+  HalfMatMul: ([x, w, mirror]) => {
+    checkRank('HalfMatMul', x, 2)
+    checkRank('HalfMatMul', w, 2)
+    checkDType('HalfMatMul', x, 'float32')
+    for (const matrix of [w, mirror]) checkDType('HalfMatMul', matrix, 'bfloat16')
+    checkShape('HalfMatMul', 'mirror', mirror, [x.shape[1], w.shape[0]])
+    checkShape('HalfMatMul', 'matrix', w, [w.shape[0], x.shape[1]])
+    return [{ dtype: x.dtype, shape: [x.shape[0], w.shape[0]] }]
   },
   CachedAttention: ([query, key, value, pastKey, pastValue, last, total, layout], { heads, keyHeads }) => {
     checkRank('CachedAttention', pastKey, 4)
@@ -300,7 +320,7 @@ const inputCounts: { readonly [Op in OpName]: number | '3 or 5' | 'one or more' 
   ...{ Input: 0, Constant: 0, StopGradient: 1, Add: 2, Sub: 2, Mul: 2, Div: 2, Maximum: 2, Minimum: 2 },
   ...{ Neg: 1, Abs: 1, Sign: 1, Round: 1, Exp: 1, Log: 1, Sqrt: 1, Sin: 1, Cos: 1, Tanh: 1, Sigmoid: 1, Erf: 1 },
   ...{ Relu: 1, Silu: 1, Gelu: 1, Where: 3, Equal: 2, Less: 2, LessOrEqual: 2, Greater: 2, And: 2, Not: 1, Cast: 1 },
-  ...{ QuantizedMatMul: '3 or 5' as const, CachedAttention: 8 },
+  ...{ QuantizedMatMul: '3 or 5' as const, HalfMatMul: 3, CachedAttention: 8 },
   ...{ MatMul: 2, Linear: 3, Softmax: 1, LogSoftmax: 1, ReduceSum: 1, ReduceMean: 1, ReduceMax: 1, Reshape: 1 },
   ...{ Transpose: 1, Concat: 'one or more' as const, Slice: 1, Pad: 1, Split: 1, Expand: 1, Gather: 2 },
   ...{ ScatterAddRows: 3, GatherElements: 2, ScatterElementsAdd: 3, LayerNorm: 3, RmsNorm: 2, CrossEntropy: 2 },
@@ -327,37 +347,6 @@ export function inferTypes<Op extends OpName>(
 function fitsCount(given: number, count: number | '3 or 5' | 'one or more'): boolean {
   if (count === 'one or more') return given > 0
   return count === '3 or 5' ? given === 3 || given === 5 : given === count
-}
-
-/**
- * The common shape of two operands, aligned at the last axis; a size of 1 or a missing axis stretches.
- * @throws AppError `shape` naming both shapes
- */
-export function broadcastShapes(op: string, a: readonly number[], b: readonly number[]): readonly number[] {
-  const rank = Math.max(a.length, b.length)
-  return Array.from({ length: rank }, (_, i) => {
-    const x = a[a.length - rank + i] ?? 1
-    const y = b[b.length - rank + i] ?? 1
-    if (x === y || y === 1) return x
-    if (x === 1) return y
-    throw shapeError(op, {
-      en: `${show(a)} and ${show(b)} do not broadcast: sizes ${x} and ${y} meet`,
-      ru: `${show(a)} и ${show(b)} не совместимы: встречаются размеры ${x} и ${y}`,
-    })
-  })
-}
-
-/** @returns AppError `shape`; `where` is the operation */
-export function shapeError(op: string, what: Text): AppError {
-  return new AppError('shape', {
-    where: op,
-    what,
-    fix: { en: 'Correct the shapes where the graph is built', ru: 'Исправьте формы там, где строится граф' },
-  })
-}
-
-function show(sizes: readonly number[]): string {
-  return `[${sizes.join(', ')}]`
 }
 
 function broadcastAs(op: OpName): ([a, b]: readonly TensorType[]) => readonly TensorType[] {
@@ -457,42 +446,5 @@ function checkConstant(value: HostTensor): TensorType {
   throw shapeError('Constant', {
     en: `${show(shape)} needs ${elementCount(shape)} values, received ${data.length}`,
     ru: `для ${show(shape)} нужно значений: ${elementCount(shape)}, получено ${data.length}`,
-  })
-}
-
-function checkSizes(op: OpName, sizes: readonly number[]): readonly number[] {
-  if (sizes.every(size => Number.isInteger(size) && size >= 0)) return sizes
-  throw shapeError(op, {
-    en: `sizes must be whole and not negative, received ${show(sizes)}`,
-    ru: `размеры должны быть целыми и неотрицательными, получено ${show(sizes)}`,
-  })
-}
-
-function checkAxis(op: OpName, { shape }: TensorType, axis: number): void {
-  if (Number.isInteger(axis) && axis >= 0 && axis < shape.length) return
-  throw shapeError(op, { en: `${show(shape)} has no axis ${axis}`, ru: `у формы ${show(shape)} нет оси ${axis}` })
-}
-
-function checkRank(op: OpName, { shape }: TensorType, rank: number): void {
-  if (shape.length === rank) return
-  throw shapeError(op, {
-    en: `needs rank ${rank}, received ${show(shape)}`,
-    ru: `нужен ранг ${rank}, получено ${show(shape)}`,
-  })
-}
-
-function checkShape(op: OpName, role: string, { shape }: TensorType, expected: readonly number[]): void {
-  if (shape.join() === expected.join()) return
-  throw shapeError(op, {
-    en: `${role} must be ${show(expected)}, received ${show(shape)}`,
-    ru: `${role}: нужна форма ${show(expected)}, получена ${show(shape)}`,
-  })
-}
-
-function checkDType(op: OpName, { dtype }: TensorType, expected: DType): void {
-  if (dtype === expected) return
-  throw shapeError(op, {
-    en: `expected ${expected}, received ${dtype}`,
-    ru: `ожидался тип ${expected}, получен ${dtype}`,
   })
 }

@@ -116,6 +116,8 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
     const swapped = { ...attributes, inputs: outputs, outputs: inputs }
     return [g.quantizedMatmul(dy, { codes: mirror[0], scales: mirror[1] }, swapped, { codes, scales })]
   },
+  // y = x·Wᵀ: dx = dy·W, which is a product like the first with the other layout
+  HalfMatMul: ({ inputs: [, w, mirror] }, dy) => [g.halfMatmul(dy, mirror, w)],
   CachedAttention: notDifferentiable('CachedAttention', {
     en: 'it is there for generation alone',
     ru: 'она нужна только для генерации',

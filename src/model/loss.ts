@@ -122,6 +122,16 @@ function rowsLoss(logits: Node, labels: Node, { labelSmoothing = 0, zLoss = 0 }:
   return reduceSum(mul(whole, cast(not(ignored), 'float32')))
 }
 
+interface LossSizes {
+  readonly count: number
+  readonly width: number
+  readonly vocabulary: number
+  /** Whether the head is. */
+  readonly trained: boolean
+  /** Bytes of one logit. */
+  readonly logitBytes?: number
+}
+
 /** Largest size of the logits of one piece. */
 const pieceBytes = 64 * 2 ** 20
 /** Products over fewer rows than this spend their time reading the head. */
@@ -134,10 +144,10 @@ const fewestRows = 64
  */
 export function rowsAtOnce(
   { lossRows }: LossSettings,
-  { count, width, vocabulary, trained }: { count: number; width: number; vocabulary: number; trained: boolean },
+  { count, width, vocabulary, trained, logitBytes = 4 }: LossSizes,
 ): number {
   if (lossRows !== undefined) return Math.min(lossRows, count)
-  const fitting = Math.max(fewestRows, Math.floor(pieceBytes / (4 * vocabulary)))
+  const fitting = Math.max(fewestRows, Math.floor(pieceBytes / (logitBytes * vocabulary)))
   if (!trained) return Math.min(fitting, count)
   const rows = Math.max(fitting, width)
   return rows * 3 <= count ? rows : count

@@ -1,6 +1,5 @@
 // Weights of a model (and an adapter) to the graph inputs that the decoder is built on, with the arrays to feed them.
-import { add, cast, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
-import { toBfloat16 } from '../formats/half.js'
+import { add, cast, constant, gather, halfMatmul, input, linear, matmul, mul, quantizedMatmul, reshape, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor, FrozenTensor } from '../graph/tensor.js'
 import { adapterNames, checkAdapter, savedTensors, type Adapter } from './adapter.js'
@@ -9,6 +8,7 @@ import { kindOf } from './adapter-kinds.js'
 import { architectures } from './architectures.js'
 import type { Parts } from './decoder-graph.js'
 import { frozenForm } from './frozen-tensor.js'
+import { halfName, halfOf, transposedHalf } from './half-matrix.js'
 import type { QuantisedMatrix } from './quantise.js'
 import type { Model } from './weights.js'
 
@@ -48,7 +48,7 @@ export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions
   const weight = (name: string): Node => inputs.input(inputs.override(name))
   const plain = (x: Node, module: string, options = { bias: true }): Node => {
     const bias = options.bias && model.weights.has(`${module}.bias`) ? weight(`${module}.bias`) : undefined
-    const short = inputs.product(x, `${module}.weight`)
+    const short = inputs.product(x, `${module}.weight`) ?? inputs.halfProduct(x, `${module}.weight`)
     if (short) return bias ? add(short, bias) : short
     return linear(x, inputs.matrix(`${module}.weight`), bias, { transposeB })
   }
@@ -108,6 +108,7 @@ export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions
 
 /** Inputs by name: a tensor replaced whole is the adapter's, a table with trained rows has zeros in their place. */
 function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf }: PartsOptions) {
+  const { layout } = architectures[model.config.modelType].names
   if (adapter) checkAdapter(model, adapter)
   const replaced = new Set(adapter ? savedTensors(model.config, adapter.saved) : [])
   const nodes = new Map<string, Node>()
@@ -135,6 +136,8 @@ function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf
     scales: once(`${name}.scales`, () => table(`${name}.scales`, scales)),
   })
   const override = (name: string): string => (replaced.has(name) ? adapterNames.saved(name) : name)
+  const isHalfOwn = (name: string): boolean =>
+    isHalf?.(name) === true && !replaced.has(name) && !adapter?.rows.has(name.replace(/\.weight$/, ''))
   const plain = (name: string): Node => once(name, () => make(name))
   return {
     feeds,
@@ -143,12 +146,20 @@ function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf
     input: plain,
     /** A matrix by the model's name, which products and embeddings use. */
     matrix: (name: string): Node => {
-      const isOwn = !replaced.has(name) && !adapter?.rows.has(name.replace(/\.weight$/, ''))
-      if (!isOwn || !isHalf?.(name)) return plain(override(name))
+      if (!isHalfOwn(name)) return plain(override(name))
       return cast(
         once(halfName(name), () => table(halfName(name), halfOf(model.weights.get(name)!))),
         'float32',
       )
+    },
+    /** x times a frozen matrix in bfloat16, in both layouts; undefined when it is none. */
+    halfProduct: (x: Node, name: string): Node | undefined => {
+      if (!isHalfOwn(name)) return undefined
+      const tensor = halfOf(model.weights.get(name)!)
+      const straight = once(halfName(name), () => table(halfName(name), tensor))
+      const turnedName = `${halfName(name)}.transpose`
+      const turned = once(turnedName, () => table(turnedName, transposedHalf(tensor)))
+      return halfMatmul(x, ...(layout === 'out-in' ? ([straight, turned] as const) : ([turned, straight] as const)))
     },
     /** x times a weight in codes; undefined when it is none, or the adapter has another in its place. */
     product: (x: Node, name: string): Node | undefined => {
@@ -166,19 +177,6 @@ function withZeroRows({ dtype, shape, data }: FloatTensor, rows: readonly number
   const copy = data.slice()
   for (const id of rows) copy.fill(0, id * shape[1], (id + 1) * shape[1])
   return { dtype, shape, data: copy }
-}
-
-function halfName(name: string): string {
-  return `${name}.bfloat16`
-}
-
-/** Copies in bfloat16, one for all programs over a model. */
-const halves = new WeakMap<FloatTensor, FrozenTensor>()
-
-function halfOf(tensor: FloatTensor): FrozenTensor {
-  const known = halves.get(tensor) ?? { dtype: 'bfloat16', shape: tensor.shape, data: toBfloat16(tensor.data) }
-  halves.set(tensor, known)
-  return known
 }
 
 /** Rows of a table; of one in another type only what is read is converted. */

@@ -26,6 +26,8 @@ export interface StepSettings extends StepShape, LossSettings {
   readonly checkpointing?: boolean
   /** Compute the norms and activations that products read again for the backward pass, which costs little time. */
   readonly recomputing?: boolean
+  /** Bytes of one logit where it is computed; default 4. */
+  readonly logitBytes?: number
 }
 
 export interface StepGraph {
@@ -88,7 +90,7 @@ function forward(model: Model, parts: BoundParts, { batch, length }: StepShape) 
 function rowsOf({ config }: Model, { states }: LossInputs, wrt: readonly Node[], settings: StepSettings): number {
   const head = config.vocabulary * config.width
   const trained = wrt.some(({ shape }) => shape.length === 2 && shape[0] * shape[1] === head)
-  return rowsAtOnce(settings, { count: states.shape[0], ...config, trained })
+  return rowsAtOnce(settings, { count: states.shape[0], ...config, trained, logitBytes: settings.logitBytes })
 }
 
 /** What the blocks and what the head give for one tensor. */

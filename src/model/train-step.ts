@@ -58,7 +58,8 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   if (method.kind === 'full') checkTrainable(model, names)
   placeTrained(adapter?.weights ?? model.weights, names)
   const parts = bindParts(model, adapter, { ...forms, dropout: dropout?.apply })
-  const graph = stepGraph(model, parts, names, { recomputing: runtime.recomputes, ...options })
+  const settings = { recomputing: runtime.recomputes, logitBytes: runtime.computesHalf ? 2 : 4, ...options }
+  const graph = stepGraph(model, parts, names, settings)
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
     return { name, shape, data, gradient: allocateBeside(data, data.length), decay: shape.length >= 2 }
@@ -82,7 +83,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
-  const evaluation = (): Node => evaluationGraph(model, dropout ? bindParts(model, adapter, forms) : parts, options)
+  const evaluation = (): Node => evaluationGraph(model, dropout ? bindParts(model, adapter, forms) : parts, settings)
   return {
     adapter,
     parameters,

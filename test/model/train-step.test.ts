@@ -1,15 +1,32 @@
 import { expect, test } from 'vitest'
+import { fromBfloat16, toBfloat16 } from '../../src/formats/half.js'
 import { createAdapter, mergeAdapter } from '../../src/model/adapter.js'
 import type { Method } from '../../src/model/method.js'
 import type { Batch } from '../../src/model/step.js'
-import { createTrainingStep, runForward } from '../../src/model/train-step.js'
+import { createTrainingStep, runForward, type StepOptions } from '../../src/model/train-step.js'
 import type { Model } from '../../src/model/weights.js'
-import { families, relativeDifference, someIds, tinyAdapter, tinyBatch, tinyModel, tinyRuntime } from './tiny.js'
+import {
+  families,
+  relativeDifference,
+  shakenAdapter,
+  someIds,
+  tinyAdapter,
+  tinyBatch,
+  tinyModel,
+  tinyRuntime,
+} from './tiny.js'
 
 const runtime = await tinyRuntime()
 
-async function gradientsOf(model: Model, method: Method, batches: readonly Batch[], scale = 1) {
-  const step = await createTrainingStep(model, method, { batch: batches[0].batch, length: batches[0].length, runtime })
+async function gradientsOf(
+  model: Model,
+  method: Method,
+  batches: readonly Batch[],
+  scale = 1,
+  options: Partial<StepOptions> = {},
+) {
+  const { batch, length } = batches[0]
+  const step = await createTrainingStep(model, method, { batch, length, runtime, ...options })
   const sums = new Map(step.parameters.map(({ name, gradient }) => [name, new Float64Array(gradient.length)]))
   let [lossSum, tokens] = [0, 0]
   for (const batch of batches) {
@@ -52,6 +69,18 @@ test.each(families)('%s: packed examples train as the same examples one to a row
   expect(many.tokens).toBe(13)
   expect(many.lossSum).toBeCloseTo(one.lossSum, 4)
   expectSameGradients(one.sums, many.sums)
+})
+
+test.each(families)('%s: frozen matrices in bfloat16 give the gradients of their rounded numbers', async family => {
+  const model = tinyModel(family)
+  for (const { data } of model.weights.values()) data.set(fromBfloat16(toBfloat16(data)))
+  const method = { kind: 'lora', rank: 2, alpha: 4, targets: 'all-linear' } as const
+  const adapter = shakenAdapter(model, method)
+  const batches = [tinyBatch([[{ segment: 1, ids: someIds(9) }]])]
+  const plain = await gradientsOf(model, method, batches, 1, { adapter })
+  const half = await gradientsOf(model, method, batches, 1, { adapter, runtime: { ...runtime, computesHalf: true } })
+  expect(half.lossSum).toBeCloseTo(plain.lossSum, 4)
+  expectSameGradients(plain.sums, half.sums)
 })
 
 test.each(families)('%s: micro-batches add up to the big batch', async family => {
