@@ -111,7 +111,13 @@ function summarise(events: readonly RunEvent[], plan: RunPlan, bf16: boolean): R
     batch: plan.batch,
     parameters: events.find(event => event.event === 'start')?.parameters ?? 0,
     tokens: tokensUpTo(Infinity),
-    seconds: steps.reduce((sum, { tokens, tokensPerSecond }) => sum + tokens / tokensPerSecond, 0),
+    seconds: timeOf(steps.map(({ tokens, tokensPerSecond }) => tokens / tokensPerSecond)),
     curve,
   }
+}
+
+/** A process that was paused for a while has a step of many times the usual length: it counts as one of the usual. */
+function timeOf(seconds: readonly number[]): number {
+  const usual = seconds.toSorted((a, b) => a - b)[seconds.length >> 1]
+  return seconds.reduce((sum, one) => sum + (one > 5 * usual ? usual : one), 0)
 }
