@@ -82,7 +82,7 @@ ${facts.phases.map(command).join('\n')}
 node dist/tools/pocket/export.js --data DATA --tokenizer TOKENIZER --run RUN${facts.phases.length} --out assets/pocket-ru
 \`\`\`
 
-${thousands(steps)} steps of ${facts.batch} blocks of 256 tokens: ${thousands(facts.tokens)} tokens in ${Math.round(facts.seconds / 60)} minutes of steps on one core of a busy machine (${Math.round(facts.tokens / facts.seconds)} tokens a second). Weights, gradients and updates are float32. ${facts.phases.map(describePhase).join('; ')}. Clipping at 1, weight decay 0.1.
+${thousands(steps)} steps of ${facts.batch} blocks of 256 tokens: ${thousands(facts.tokens)} tokens in ${Math.round(facts.seconds / 60)} minutes of steps on one or two cores of a busy machine (${Math.round(facts.tokens / facts.seconds)} tokens a second). Weights, gradients and updates are float32. ${facts.phases.map(describePhase).join('; ')}. Clipping at 1, weight decay 0.1.
 
 | steps | tokens | bits per byte, a slice of the held-out books |
 |---:|---:|---:|
@@ -91,7 +91,7 @@ ${curveRows(facts)}`
 
 function command({ steps, rate, decays, optimizer, bf16 }: PhaseFacts, i: number): string {
   const after = i === 0 ? '' : ` --after RUN${i}`
-  const shape = `--optimizer ${optimizer} --rate ${rate}${decays ? ' --decay' : ''} --steps ${steps} --threads 1${bf16 ? ' --engine openvino --precision bf16' : ''}`
+  const shape = `--optimizer ${optimizer} --rate ${rate}${decays ? ' --decay' : ''} --steps ${steps}${bf16 ? ' --engine openvino --precision bf16' : ''}`
   return `npm run pocket:train -- --data DATA --tokenizer TOKENIZER --run RUN${i + 1}${after} ${shape}`
 }
 
