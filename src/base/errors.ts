@@ -16,8 +16,8 @@ export const exitCodes: { readonly [K in ErrorKind]: number } = { user: 1, usage
 export interface ErrorDetails {
   /** What happened, with the value received. No final full stop is needed. */
   readonly what: Text
-  /** File, file:line, key or row. */
-  readonly where?: string
+  /** File, file:line, key or row; a text where words stand in it. */
+  readonly where?: string | Text
   /** What the user should do. */
   readonly fix?: Text
   readonly kind?: ErrorKind
@@ -36,7 +36,7 @@ export class AppError extends Error {
     super(renderError(details, 'en'), details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'AppError'
     this.kind = details.kind ?? 'user'
-    this.where = details.where
+    this.where = renderPlace(details.where, 'en')
   }
 
   /** The whole message in one language: `where: what. fix` */
@@ -46,20 +46,27 @@ export class AppError extends Error {
 }
 
 function renderError({ what, where, fix }: ErrorDetails, lang: Lang): string {
-  const place = where === undefined ? '' : `${lang === 'ru' ? translatePlace(where) : where}: `
+  const place = where === undefined ? '' : `${renderPlace(where, lang)}: `
   return place + endSentence(what[lang]) + (fix === undefined ? '' : ' ' + endSentence(fix[lang]))
 }
 
-/** A place may end in a word and a name, `plan.json, key train.batch`; the word is exchanged. */
-function translatePlace(where: string): string {
-  return where.replace(/(?<=^|, )(?:key|step|example|setting)(?= \S+$)/u, word => placeWords[word])
+function renderPlace(where: ErrorDetails['where'], lang: Lang): string | undefined {
+  return typeof where === 'object' ? where[lang] : where
 }
 
-const placeWords: Readonly<Record<string, string>> = {
-  key: 'ключ',
-  step: 'шаг',
-  example: 'пример',
-  setting: 'настройка',
+/** A key of a file as a place, `plan.json, key train.batch`. */
+export function keyOf(file: string, key: string): Text {
+  return { en: `${file}, key ${key}`, ru: `${file}, ключ ${key}` }
+}
+
+/** A setting by its name as a place. */
+export function settingCalled(name: string): Text {
+  return { en: `setting ${name}`, ru: `настройка ${name}` }
+}
+
+/** A training step, from 1, as a place. */
+export function stepNumber(step: number): Text {
+  return { en: `step ${step}`, ru: `шаг ${step}` }
 }
 
 function endSentence(text: string): string {

@@ -1,6 +1,6 @@
 // Checks settings against a zod schema; a mistake is told with the key's path, the value, what is allowed and what was likely meant.
 import { z } from 'zod'
-import { AppError, type Text } from './errors.js'
+import { AppError, keyOf, type Text } from './errors.js'
 import { nearestName } from './nearest.js'
 import {
   choicesOf,
@@ -64,11 +64,11 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 /** `dvoynik.json, key dataset.copies[0]` */
-function placeOf(where: string, path: readonly PropertyKey[]): string {
+function placeOf(where: string, path: readonly PropertyKey[]): string | Text {
   const key = path
     .map((part, i) => (typeof part === 'number' ? `[${part}]` : (i > 0 ? '.' : '') + String(part)))
     .join('')
-  return key ? `${where}, key ${key}` : where
+  return key ? keyOf(where, key) : where
 }
 
 function shorten(value: unknown): string {

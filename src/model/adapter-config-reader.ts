@@ -1,5 +1,5 @@
 // Takes values out of an adapter_config.json and remembers which keys were asked for, so that the rest can be questioned.
-import { AppError } from '../base/errors.js'
+import { AppError, keyOf } from '../base/errors.js'
 import type { ConfigJson } from './model-config.js'
 
 /** Keys that describe the file or how training started, not what the adapter computes now. */
@@ -59,7 +59,7 @@ export class AdapterConfigReader {
   unsupported(key: string): AppError {
     const got = JSON.stringify(this.json[key])
     return new AppError('unsupported-adapter', {
-      where: `${this.path}, key ${key}`,
+      where: keyOf(this.path, key),
       what: { en: `the value ${got} is not supported`, ru: `значение ${got} не поддерживается` },
       fix: {
         en: 'Merge this adapter into its base in Python (merge_and_unload) where that can be done, and use the result',

@@ -1,5 +1,5 @@
 // An adapter: made for a model, held against it, merged into it and taken out again.
-import { AppError, type Text } from '../base/errors.js'
+import { AppError, keyOf, type Text } from '../base/errors.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import type { Adapter, AdapterForm, AdapterSpec } from './adapter-kind.js'
 import { kindOf } from './adapter-kinds.js'
@@ -162,7 +162,7 @@ function checkDisjoint({ method, modules, rows, saved }: AdapterForm): void {
   const twice = saved.find(module => modules.includes(module) || rows.has(module))
   if (twice === undefined) return
   throw new AppError('bad-setting', {
-    where: `${method.kind}, key modulesToSave`,
+    where: keyOf(method.kind, 'modulesToSave'),
     what: {
       en: `${twice} is also a target or has new token rows`,
       ru: `${twice} указан и среди целей или строк новых токенов`,

@@ -1,4 +1,5 @@
 // LLaMA-Adapter: in the last layers attention over trained rows is added to what attention gives, through a gate.
+import { keyOf } from '../base/errors.js'
 import { add, matmul, mul, reshape, softmax, split, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import { unsupportedHere, filled, type AdapterKind, type GraphChanges, type GraphContext } from './adapter-kind.js'
@@ -23,10 +24,15 @@ const names = {
 export const adaptionPrompt: AdapterKind<AdaptionMethod> = {
   peftType: 'ADAPTION_PROMPT',
   check(config, { tokens, layers }) {
-    checkCount('adaption-prompt, key tokens', tokens)
-    checkCount('adaption-prompt, key layers', layers)
+    checkCount(keyOf('adaption-prompt', 'tokens'), tokens)
+    checkCount(keyOf('adaption-prompt', 'layers'), layers)
     if (layers > config.layers)
-      throw badSetting('adaption-prompt, key layers', layers, `up to ${config.layers}`, `не больше ${config.layers}`)
+      throw badSetting(
+        keyOf('adaption-prompt', 'layers'),
+        layers,
+        `up to ${config.layers}`,
+        `не больше ${config.layers}`,
+      )
     if (!families.has(config.modelType)) throw unsupportedFamily(config.modelType)
   },
   modules: (config, { layers }) => {

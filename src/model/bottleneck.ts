@@ -1,4 +1,5 @@
 // Bottleneck adapters after attention and MLP, as Houlsby and Pfeiffer place them, in the files of the `adapters` library.
+import { keyOf } from '../base/errors.js'
 import { normalAt, streamOf } from '../base/random.js'
 import { add, gelu, linear, relu, silu } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
@@ -52,9 +53,14 @@ const fixedKeys: ConfigJson = {
 export const bottleneck: AdapterKind<BottleneckMethod> = {
   peftType: undefined,
   check(config, { reduction = 16 }) {
-    checkCount('bottleneck, key reduction', reduction)
+    checkCount(keyOf('bottleneck', 'reduction'), reduction)
     if (reduction > config.width)
-      throw badSetting('bottleneck, key reduction', reduction, `up to ${config.width}`, `не больше ${config.width}`)
+      throw badSetting(
+        keyOf('bottleneck', 'reduction'),
+        reduction,
+        `up to ${config.width}`,
+        `не больше ${config.width}`,
+      )
     if (!families.has(config.modelType)) throw unsupportedFamily(config.modelType)
   },
   modules: (config, { style }) => {

@@ -1,5 +1,5 @@
 // Takes values out of a config.json and remembers which keys were asked for, so that the rest can be questioned.
-import { AppError } from '../base/errors.js'
+import { AppError, keyOf } from '../base/errors.js'
 import type { ConfigJson } from './model-config.js'
 
 export class ConfigReader {
@@ -89,7 +89,7 @@ export class ConfigReader {
   unsupported(key: string, known: string): AppError {
     const got = JSON.stringify(this.json[key])
     return new AppError('unsupported-config', {
-      where: `${this.where}, key ${key}`,
+      where: keyOf(this.where, key),
       what: { en: `the value ${got} is not supported`, ru: `значение ${got} не поддерживается` },
       fix: { en: `Choose a model with ${known}`, ru: `Выберите модель, где здесь: ${known}` },
     })
@@ -98,7 +98,7 @@ export class ConfigReader {
   private bad(key: string, en: string, ru: string): AppError {
     const got = JSON.stringify(this.json[key])
     return new AppError('bad-config', {
-      where: `${this.where}, key ${key}`,
+      where: keyOf(this.where, key),
       what: { en: `expected ${en}, received ${got}`, ru: `нужно ${ru}, получено ${got}` },
       fix: { en: 'Mend the file or fetch the model again', ru: 'Исправьте файл или скачайте модель заново' },
     })

@@ -1,5 +1,5 @@
 // A Hugging Face config.json to the shape of one decoder; a key that could change the mathematics is never passed over.
-import { AppError } from '../base/errors.js'
+import { AppError, keyOf } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { architectures } from './architectures.js'
 import { ConfigReader } from './config-reader.js'
@@ -58,7 +58,7 @@ function unsupportedModel(modelType: unknown, where: string): AppError {
   const known = supportedModelTypes().join(', ')
   const got = JSON.stringify(modelType)
   return new AppError('unsupported-model', {
-    where: `${where}, key model_type`,
+    where: keyOf(where, 'model_type'),
     what: { en: `model_type ${got} is not supported`, ru: `model_type ${got} не поддерживается` },
     fix: {
       en: `Choose a base model of one of these types: ${known}`,
@@ -73,7 +73,7 @@ function unknownKey(key: string, json: ConfigJson, reader: ConfigReader, where: 
     near === undefined ? { en: '', ru: '' } : { en: ` Did you mean "${near}"?`, ru: ` Может быть, «${near}»?` }
   const value = JSON.stringify(json[key])
   return new AppError('unknown-config-key', {
-    where: `${where}, key ${key}`,
+    where: keyOf(where, key),
     what: {
       en: `unknown key with value ${value}; it could change what the model computes`,
       ru: `неизвестный ключ со значением ${value}; от него может зависеть, что вычисляет модель`,

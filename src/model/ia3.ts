@@ -1,4 +1,5 @@
 // (IA)³: a trained factor for each output of a module, or for each input of a feed-forward one.
+import { keyOf } from '../base/errors.js'
 import { mul, reshape } from '../graph/build.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import { filled, type Adapter, type AdapterKind } from './adapter-kind.js'
@@ -17,7 +18,7 @@ export const ia3: AdapterKind<Ia3Method> = {
     const modules = targetModules(config, targetsOf(config, method))
     const lost = feedforwardOf(config, method).find(target => !modules.some(module => module.endsWith(target)))
     if (lost !== undefined && method.feedforward)
-      throw badSetting('ia3, key feedforward', lost, 'names of targets', 'имена целей')
+      throw badSetting(keyOf('ia3', 'feedforward'), lost, 'names of targets', 'имена целей')
   },
   modules: (config, method) => targetModules(config, targetsOf(config, method)),
   tensors: ({ config, weights }, { modules, method }) =>

@@ -1,4 +1,5 @@
 // LoRA and DoRA: W + scale · B·A beside the products of the blocks; names and shapes are those of PEFT's files.
+import { keyOf, type Text } from '../base/errors.js'
 import { streamOf, uniformAt } from '../base/random.js'
 import { add, div, matmul, mul, reduceSum, scalar, sqrt, stopGradient, sub } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
@@ -67,17 +68,17 @@ export const lora: AdapterKind<LoraMethod> = {
 
 function checkLora(config: ModelConfig, method: LoraMethod): void {
   const { rank, alpha, dropout = 0, newTokenRows = [], layers = [] } = method
-  for (const count of [rank, ...Object.values(method.rankPattern ?? {})]) checkCount('lora, key rank', count)
+  for (const count of [rank, ...Object.values(method.rankPattern ?? {})]) checkCount(keyOf('lora', 'rank'), count)
   for (const factor of [alpha, ...Object.values(method.alphaPattern ?? {})]) {
-    if (!Number.isFinite(factor)) throw badSetting('lora, key alpha', factor, 'a number', 'число')
+    if (!Number.isFinite(factor)) throw badSetting(keyOf('lora', 'alpha'), factor, 'a number', 'число')
   }
   if (!(dropout >= 0 && dropout < 1))
-    throw badSetting('lora, key dropout', dropout, 'a share from 0 up to 1', 'доля от 0 до 1')
-  checkNumbers('lora, key newTokenRows', newTokenRows, config.vocabulary, ['token ids', 'номера токенов'])
-  checkNumbers('lora, key layers', layers, config.layers, ['numbers of blocks', 'номера блоков'])
+    throw badSetting(keyOf('lora', 'dropout'), dropout, 'a share from 0 up to 1', 'доля от 0 до 1')
+  checkNumbers(keyOf('lora', 'newTokenRows'), newTokenRows, config.vocabulary, ['token ids', 'номера токенов'])
+  checkNumbers(keyOf('lora', 'layers'), layers, config.layers, ['numbers of blocks', 'номера блоков'])
 }
 
-function checkNumbers(key: string, list: readonly number[], count: number, [en, ru]: [string, string]): void {
+function checkNumbers(key: Text, list: readonly number[], count: number, [en, ru]: [string, string]): void {
   const outside = list.find(id => !Number.isSafeInteger(id) || id < 0 || id >= count)
   if (outside !== undefined)
     throw badSetting(key, outside, `${en} from 0 to ${count - 1}`, `${ru} от 0 до ${count - 1}`)

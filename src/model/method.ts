@@ -1,5 +1,5 @@
 // What of a model is trained: everything but frozen groups, or an adapter of one of the methods that PEFT knows.
-import { AppError } from '../base/errors.js'
+import { AppError, type Text } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import { architectures } from './architectures.js'
 import type { ModelConfig } from './model-config.js'
@@ -157,19 +157,19 @@ function chooseModules(all: readonly string[], wanted: readonly string[], option
   return all.filter(name => wanted.some(target => fits(name, target)))
 }
 
-/** @param key of a method: `lora, key rank` */
-export function badSetting(key: string, value: unknown, en: string, ru: string): AppError {
+/** @param where a setting, or a key of a method */
+export function badSetting(where: string | Text, value: unknown, en: string, ru: string): AppError {
   return new AppError('bad-setting', {
-    where: key,
+    where,
     what: { en: `expected ${en}, received ${String(value)}`, ru: `нужно: ${ru}; получено: ${String(value)}` },
     fix: { en: 'Correct the value', ru: 'Исправьте значение' },
   })
 }
 
 /** @throws AppError `bad-setting` */
-export function checkCount(key: string, value: number): void {
+export function checkCount(where: string | Text, value: number): void {
   if (Number.isSafeInteger(value) && value >= 1) return
-  throw badSetting(key, value, 'a positive whole number', 'положительное целое число')
+  throw badSetting(where, value, 'a positive whole number', 'положительное целое число')
 }
 
 function unknownTarget(option: string, target: string, known: readonly string[]): AppError {

@@ -1,4 +1,5 @@
 // P-tuning: rows before the tokens that come out of a small network; PEFT keeps the rows, training needs the network.
+import { keyOf } from '../base/errors.js'
 import { relu } from '../graph/build.js'
 import type { AdapterKind } from './adapter-kind.js'
 import type { ModelConfig } from './model-config.js'
@@ -9,8 +10,8 @@ import { encoded, encodeRows, encoderTensors, type PromptEncoder } from './promp
 export const pTuning: AdapterKind<PTuningMethod> = {
   peftType: 'P_TUNING',
   check(_, { tokens, hidden }) {
-    checkCount('p-tuning, key tokens', tokens)
-    checkCount('p-tuning, key hidden', hidden)
+    checkCount(keyOf('p-tuning', 'tokens'), tokens)
+    checkCount(keyOf('p-tuning', 'hidden'), hidden)
   },
   modules: () => [],
   tensors: ({ config }, { method }, seed) => encoderTensors(encoderOf(config, method), seed),

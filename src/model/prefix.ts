@@ -1,4 +1,5 @@
 // Prefix tuning: trained keys and values before those of the tokens, in every layer, without positions of their own.
+import { keyOf } from '../base/errors.js'
 import { reshape, slice, tanh, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { AdapterKind, GraphContext } from './adapter-kind.js'
@@ -10,8 +11,8 @@ import { encoded, encodeRows, encoderTensors, normals, type PromptEncoder } from
 export const prefix: AdapterKind<PrefixMethod> = {
   peftType: 'PREFIX_TUNING',
   check(_, { tokens, projection = 1 }) {
-    checkCount('prefix, key tokens', tokens)
-    checkCount('prefix, key projection', projection)
+    checkCount(keyOf('prefix', 'tokens'), tokens)
+    checkCount(keyOf('prefix', 'projection'), projection)
   },
   modules: () => [],
   tensors: ({ config }, { method }, seed) => {

@@ -1,4 +1,5 @@
 // Prompt tuning: trained rows before the tokens, in the place of embedded ones.
+import { keyOf } from '../base/errors.js'
 import { streamOf, uniformAt } from '../base/random.js'
 import type { AdapterKind } from './adapter-kind.js'
 import type { AdapterConfigReader } from './adapter-config-reader.js'
@@ -13,10 +14,15 @@ export const promptTensor = 'prompt_embeddings'
 export const prompt: AdapterKind<PromptMethod> = {
   peftType: 'PROMPT_TUNING',
   check({ vocabulary }, { tokens, start = [] }) {
-    checkCount('prompt, key tokens', tokens)
+    checkCount(keyOf('prompt', 'tokens'), tokens)
     const outside = start.find(id => !Number.isSafeInteger(id) || id < 0 || id >= vocabulary)
     if (outside !== undefined)
-      throw badSetting('prompt, key start', outside, `token ids below ${vocabulary}`, `номера токенов до ${vocabulary}`)
+      throw badSetting(
+        keyOf('prompt', 'start'),
+        outside,
+        `token ids below ${vocabulary}`,
+        `номера токенов до ${vocabulary}`,
+      )
   },
   modules: () => [],
   tensors: (model, { method }, seed) => [

@@ -1,7 +1,7 @@
 // Where the base model of a plan lies: the shipped pocket model by name, a folder in Hugging Face layout, or a fetched model.
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { AppError } from '../base/errors.js'
+import { AppError, keyOf } from '../base/errors.js'
 import { assetPath } from '../base/package.js'
 import { cachedModelFolder, notFetched, parseModelName } from './hub-cache.js'
 import { hubCacheFolder } from './hub-settings.js'
@@ -21,9 +21,9 @@ export function baseModelFolder({ folder, plan }: Project): string {
   const model = existsSync(path) ? undefined : parseModelName(base)
   const cached = model && cachedModelFolder(hubCacheFolder(), model)
   if (cached !== undefined) return cached
-  if (model?.name.includes('/')) throw notFetched(model, 'dvoynik.json, key train.base')
+  if (model?.name.includes('/')) throw notFetched(model, keyOf('dvoynik.json', 'train.base'))
   throw new AppError('no-base-model', {
-    where: 'dvoynik.json, key train.base',
+    where: keyOf('dvoynik.json', 'train.base'),
     what: {
       en: `no model at "${base}": there is no ${join(path, 'config.json')}`,
       ru: `по адресу «${base}» нет модели: нет ${join(path, 'config.json')}`,

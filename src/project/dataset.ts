@@ -1,7 +1,7 @@
 // Stage `dataset`: scenes, rewriting and examples of all sources, stored with drops and provenance.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError } from '../base/errors.js'
+import { AppError, keyOf } from '../base/errors.js'
 import { exists } from '../base/files.js'
 import { nearestName } from '../base/nearest.js'
 import type { WorkOptions } from '../base/progress.js'
@@ -178,7 +178,7 @@ function noFocus({ people }: Register): AppError {
     .map(person => person.name)
     .join(', ')
   return new AppError('no-focus', {
-    where: 'dvoynik.json, key focus',
+    where: keyOf('dvoynik.json', 'focus'),
     what: { en: 'no character is chosen', ru: 'персонаж не выбран' },
     fix: names
       ? {

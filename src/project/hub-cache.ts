@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, lstat, mkdir, readlink, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { AppError } from '../base/errors.js'
+import { AppError, type Text } from '../base/errors.js'
 import { writeFileAtomic } from '../base/files.js'
 import { indexFile, singleFile } from '../formats/safetensors-shards.js'
 
@@ -80,7 +80,7 @@ export async function writeRef(repo: string, revision: string, commit: string): 
 }
 
 /** A name of the hub whose model is not on this machine. */
-export function notFetched({ name, revision }: HubModel, where: string): AppError {
+export function notFetched({ name, revision }: HubModel, where: string | Text): AppError {
   const command = `dvoynik model pull ${name}${revision === 'main' ? '' : ` --revision ${revision}`}`
   return new AppError('model-not-fetched', {
     where,

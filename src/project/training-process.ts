@@ -1,7 +1,7 @@
 // Trains in a process of its own, so that native code which crashes ends in a message, and Ctrl-C is heard while it computes.
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { AppError, type Text } from '../base/errors.js'
+import { AppError, stepNumber, type Text } from '../base/errors.js'
 import { programPath } from '../base/package.js'
 import { isNativeCrash } from '../runtime/child-run.js'
 import { paths, type Project } from './project.js'
@@ -120,7 +120,7 @@ function goingOn(engine: string, death: Death): Text {
 
 function crashed({ cause, steps }: Death): AppError {
   return new AppError('training-crashed', {
-    where: `step ${steps + 1}`,
+    where: stepNumber(steps + 1),
     kind: 'environment',
     what: {
       en: `the native code that trains crashed (${cause}); checkpoints made before stay whole`,
@@ -154,7 +154,7 @@ function stopped({ steps }: Death): AppError {
 
 function killed({ cause, steps }: Death): AppError {
   return new AppError('training-killed', {
-    where: `step ${steps + 1}`,
+    where: stepNumber(steps + 1),
     kind: 'environment',
     what: {
       en: `the process that trains was ended from outside (${cause}), as systems do when memory runs out`,

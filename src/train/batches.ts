@@ -268,7 +268,7 @@ function maskFull(total: number): AppError {
 
 function unknownTokenId(example: string, id: number, token: string, vocabulary: number): AppError {
   return new AppError('unknown-token-id', {
-    where: `example ${example}`,
+    where: { en: `example ${example}`, ru: `пример ${example}` },
     what: {
       en: `the tokenizer gives ${JSON.stringify(token)} the id ${id}, but the model has ${vocabulary} tokens`,
       ru: `у токена ${JSON.stringify(token)} номер ${id}, а у модели токенов ${vocabulary}`,
@@ -282,7 +282,7 @@ function unknownTokenId(example: string, id: number, token: string, vocabulary: 
 
 function maskNoStop(example: string, last: string): AppError {
   return new AppError('mask-no-stop', {
-    where: `example ${example}`,
+    where: { en: `example ${example}`, ru: `пример ${example}` },
     what: {
       en: `a learnt turn ends with the token ${JSON.stringify(last)} and not with a stop token, so the model would not learn to stop`,
       ru: `выученная реплика кончается токеном ${JSON.stringify(last)}, а не стоп-токеном: модель не научится останавливаться`,

@@ -1,5 +1,5 @@
 // What the training loop tells the user when it stops: each with the step, the place and the way on.
-import { AppError, type Text } from '../base/errors.js'
+import { AppError, settingCalled, stepNumber, type Text } from '../base/errors.js'
 
 export function interrupted(step: number, steps: number, checkpoint: string): AppError {
   return new AppError('interrupted', {
@@ -32,7 +32,7 @@ export function engineFailed(at: {
   const words = failure instanceof AppError ? [failure.render('en'), failure.render('ru')] : [failure.message, failure.message] // prettier-ignore
   const said = words.map(text => text.replace(/\.$/u, ''))
   return new AppError('engine-failed', {
-    where: `step ${step}`,
+    where: stepNumber(step),
     kind: 'environment',
     what: {
       en: `the engine failed (${said[0]}); ${lastState(whole, step, saved).en}`,
@@ -75,7 +75,7 @@ export function lossNotFinite(at: {
   const shown = at.examples.slice(0, 8).join(', ')
   const more = at.examples.length - 8
   return new AppError('loss-not-finite', {
-    where: `step ${step}`,
+    where: stepNumber(step),
     what: {
       en: `the loss is ${lossNats}, the gradient norm ${norm}; examples in this step: ${shown}${more > 0 ? ` and ${more} more` : ''}`,
       ru: `ошибка ${lossNats}, норма градиента ${norm}; примеры этого шага: ${shown}${more > 0 ? ` и ещё ${more}` : ''}`,
@@ -89,7 +89,7 @@ export function lossNotFinite(at: {
 
 export function badTrainSetting(name: string, value: unknown): AppError {
   return new AppError('bad-train-setting', {
-    where: `setting ${name}`,
+    where: settingCalled(name),
     what: { en: `received ${String(value)}`, ru: `получено ${String(value)}` },
     fix: {
       en: name === 'epochs' ? 'Give a number above 0, or steps' : 'Give a whole number from 1',

@@ -1,5 +1,5 @@
 // The learning rate of each step, as transformers' schedulers give it: the first step of a warm-up has rate 0.
-import { AppError } from '../base/errors.js'
+import { AppError, settingCalled } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 
 export type ScheduleName =
@@ -121,7 +121,7 @@ function checkName(setting: string, name: string, known: readonly string[]): voi
 
 function badSchedule(setting: string, value: string | number, allowed: string, near?: string): AppError {
   return new AppError('bad-schedule', {
-    where: `setting ${setting}`,
+    where: settingCalled(setting),
     what: { en: `received ${JSON.stringify(value)}`, ru: `получено ${JSON.stringify(value)}` },
     fix: near
       ? { en: `Did you mean "${near}"? Known: ${allowed}`, ru: `Может быть, «${near}»? Известны: ${allowed}` }

@@ -1,5 +1,5 @@
 // What a setting may be: a test and the words for the error message.
-import { AppError } from '../base/errors.js'
+import { AppError, settingCalled } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 
 export interface Range<Value> {
@@ -38,7 +38,7 @@ export function checkRanges<Settings extends object>(settings: Settings, ranges:
 export function badSetting(what: string, name: string, value: unknown, allowed: string): AppError {
   const shown = typeof value === 'object' ? JSON.stringify(value) : String(value)
   return new AppError(`bad-${what}`, {
-    where: `setting ${name}`,
+    where: settingCalled(name),
     what: { en: `received ${shown}`, ru: `получено ${shown}` },
     fix: { en: `Allowed: ${allowed}`, ru: `Допустимо: ${allowed}` },
   })
