@@ -26,6 +26,9 @@ export interface OnnxInitializer extends OnnxValue {
   readonly bytes: Uint8Array | ExternalBytes
 }
 
+/** Stands for a path where bytes lie in memory of the reading process, `offset` being their address (ONNX Runtime, OpenVINO). */
+export const memoryLocation = '*/_ORT_MEM_ADDR_/*'
+
 /** Bytes that stay in a file of their own. */
 interface ExternalBytes {
   /** Path from the folder that the reader of the model is told, with `/`. */

@@ -3,6 +3,7 @@ import { parse } from 'node:path'
 import { AppError } from '../base/errors.js'
 import {
   encodeOnnx,
+  memoryLocation,
   onnxElementTypes,
   type OnnxAttribute,
   type OnnxInitializer,
@@ -15,7 +16,14 @@ import { onnxRules, type OnnxDialect } from './onnx-rules.js'
 import type { OpAttributes, OpName } from './ops.js'
 import { shapeError } from './shape-checks.js'
 import { topologicalOrder } from './order.js'
-import { elementBytes, elementCount, type FrozenTensor, type HostTensor, type TensorType } from './tensor.js'
+import {
+  elementBytes,
+  elementCount,
+  type FrozenTensor,
+  type HostTensor,
+  type MemoryTensor,
+  type TensorType,
+} from './tensor.js'
 
 export interface WrittenGraph {
   readonly bytes: Uint8Array
@@ -27,8 +35,8 @@ export interface WrittenGraph {
   readonly root?: string
 }
 
-/** Inputs whose values are written into the model, or stay in a file that the model names. */
-export type FrozenInputs = ReadonlyMap<string, FrozenTensor>
+/** Inputs whose values are written into the model, or stay in a file or in memory that the model names. */
+export type FrozenInputs = ReadonlyMap<string, FrozenTensor | MemoryTensor>
 
 /**
  * @param dialect `standard` and `half` have only operations of the ONNX standard
@@ -67,7 +75,7 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
 }
 
 /** Where absolute paths begin: `/`, or a drive. */
-function rootOf(tensors: readonly FrozenTensor[]): string | undefined {
+function rootOf(tensors: readonly (FrozenTensor | MemoryTensor)[]): string | undefined {
   const first = tensors.find(tensor => 'path' in tensor)
   return first && parse(first.path).root
 }
@@ -156,12 +164,14 @@ function readersOf(operations: readonly Operation[]): ReadonlyMap<number, Readon
   return readers
 }
 
-/** The bytes of an array, or their place in a file. */
-function storedBytes(tensor: FrozenTensor): OnnxInitializer['bytes'] {
+/** The bytes of an array, or their place in a file or in memory. */
+function storedBytes(tensor: FrozenTensor | MemoryTensor): OnnxInitializer['bytes'] {
   if ('data' in tensor) return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength)
-  const { path, offset, dtype, shape } = tensor
+  const length = elementCount(tensor.shape) * elementBytes[tensor.dtype]
+  if ('address' in tensor) return { location: memoryLocation, offset: Number(tensor.address), length }
+  const { path, offset } = tensor
   const location = path.slice(parse(path).root.length).replaceAll('\\', '/')
-  return { location, offset, length: elementCount(shape) * elementBytes[dtype] }
+  return { location, offset, length }
 }
 
 /** Collects the nodes and stored values of one model. */
@@ -225,7 +235,7 @@ class ModelWriter implements OnnxContext {
     this.storeTensor(this.nameOf({ operation: index, output: 0 }), tensor)
   }
 
-  storeFrozen(name: string, type: TensorType, tensor: FrozenTensor): void {
+  storeFrozen(name: string, type: TensorType, tensor: FrozenTensor | MemoryTensor): void {
     const [expected, given] = [type, tensor].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`)
     if (expected !== given)
       throw shapeError(name, {
@@ -235,7 +245,7 @@ class ModelWriter implements OnnxContext {
     this.storeTensor(name, tensor)
   }
 
-  private storeTensor(name: string, tensor: FrozenTensor): void {
+  private storeTensor(name: string, tensor: FrozenTensor | MemoryTensor): void {
     const { dtype, shape } = tensor
     this.initializers.push({ name, elementType: onnxElementTypes[dtype], shape, bytes: storedBytes(tensor) })
   }

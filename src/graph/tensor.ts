@@ -36,6 +36,11 @@ export interface FileTensor extends TensorType {
 /** Values that never change: a runtime may keep them in whatever order it computes fastest with. */
 export type FrozenTensor = HostTensor | FileTensor
 
+/** Values in memory of this process that do not move, for a reader of models that takes them from there. */
+export interface MemoryTensor extends TensorType {
+  readonly address: bigint
+}
+
 export interface FloatTensor extends TensorType {
   readonly dtype: 'float32'
   readonly data: Float32Array

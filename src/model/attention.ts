@@ -128,16 +128,21 @@ export function cachedAttention(config: ModelConfig, { cached, mask, positions, 
   }
 }
 
+export interface KeysAndValues {
+  readonly key: Node
+  readonly value: Node
+}
+
 /** What attention that puts new tokens into the cache itself reads. */
 export interface UpdatedCache {
   /** Keys and values [B, Hk, S, D] of a layer. */
-  cached(layer: number): { readonly key: Node; readonly value: Node }
+  cached(layer: number): KeysAndValues
   /** int32 [B]: the place of each row's last token; int32 []: places in use; int64 [3]: B, T, -1. */
   readonly last: Node
   readonly total: Node
   readonly layout: Node
-  /** Takes the cache of a layer with the new tokens in it. */
-  store(layer: number, key: Node, value: Node): void
+  /** Takes the cache of a layer with the new tokens in it, and what they add to it, [B·T, Hk·D] each. */
+  store(layer: number, updated: KeysAndValues, added: KeysAndValues): void
 }
 
 /** Attention of new tokens over a cache, which takes them in: one operation, for any number of rows, tokens and places. */
@@ -146,19 +151,13 @@ export function updatingAttention(config: ModelConfig, { cached, store, ...place
   const flat = (x: Node, count: number): Node => reshape(x, [x.shape[0] * x.shape[1], count * headWidth])
   return (query, key, value, layer) => {
     const { key: pastKey, value: pastValue } = cached(layer)
-    const updated = cachedTokens(
-      {
-        query: flat(query, heads),
-        key: flat(key, keyHeads),
-        value: flat(value, keyHeads),
-        pastKey,
-        pastValue,
-        ...places,
-      },
+    const added = { key: flat(key, keyHeads), value: flat(value, keyHeads) }
+    const { mixed, ...updated } = cachedTokens(
+      { query: flat(query, heads), ...added, pastKey, pastValue, ...places },
       { heads, keyHeads, scale: attention.scale, cap: attention.cap ?? 0, window: attention.windows[layer] ?? 0 },
     )
-    store(layer, updated.key, updated.value)
-    return updated.mixed
+    store(layer, updated, added)
+    return mixed
   }
 }
 

@@ -51,7 +51,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
   const trained = new Set(names)
   const forms = {
-    mirrored: runtime.storesFrozen,
+    mirrored: runtime.storesFrozen === 'always',
     isHalf: (name: string): boolean => runtime.computesHalf === true && !trained.has(name),
   }
   checkLossSettings(options)

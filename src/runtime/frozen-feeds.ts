@@ -7,10 +7,12 @@ import type { Runtime } from './runtime.js'
 
 /** Programs keep frozen values and feed them at every run; those in files are read into memory once. */
 export function feedFrozen<R extends Runtime>(runtime: R): R {
-  if (runtime.storesFrozen) return runtime
+  if (runtime.storesFrozen === 'always') return runtime
   return {
     ...runtime,
     async compile(graph, { frozen = new Map(), ...options } = {}) {
+      if (runtime.storesFrozen === 'inference' && options.inference)
+        return runtime.compile(graph, { ...options, frozen })
       const program = await runtime.compile(graph, options)
       const kept = Object.fromEntries([...frozen].map(([name, tensor]) => [name, readFrozen(tensor)]))
       return {

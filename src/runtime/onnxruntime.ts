@@ -40,7 +40,7 @@ export async function openOnnxRuntime(provider: Provider): Promise<NativeRuntime
     name: `onnxruntime-${provider}`,
     version: library.env.versions.node ?? library.env.versions.common,
     dialect,
-    storesFrozen: provider === 'cpu',
+    storesFrozen: provider === 'cpu' ? 'always' : undefined,
     recomputes: provider === 'cpu',
     compileWritten: (written, options) => open(written, options),
     async compile(graph, options) {

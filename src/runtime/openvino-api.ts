@@ -12,8 +12,12 @@ export interface OpenvinoApi {
   /** Reads an ONNX model from memory and compiles it for the processor. */
   compile(model: Uint8Array, properties: Readonly<Record<string, string>>): Handle
   freeCompiled(compiled: Handle): void
+  /** Whether anything in the model reads this input: what nobody reads is left out of a compiled one. */
+  hasInput(compiled: Handle, name: string): boolean
   createRequest(compiled: Handle): Handle
   freeRequest(request: Handle): void
+  /** Where an array lies, which must stay alive and in place as long as the address is used. */
+  addressOf(host: HostTensor): bigint
   /** A tensor over the caller's array, which must stay alive and in place as long as the tensor. */
   wrap(host: HostTensor): Handle
   freeTensor(tensor: Handle): void
@@ -64,6 +68,8 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
   const readModel = checked('ov_core_read_model_from_memory_buffer', [pointer, pointer, size, pointer, out])
   const compileModel = checked('ov_core_compile_model', [pointer, pointer, 'str', size, out, '...'])
   const freeModel = freeing('ov_model_free')
+  const inputByName = library.func('ov_compiled_model_input_by_name', 'int', [pointer, 'str', out]) as (...values: unknown[]) => number // prettier-ignore
+  const freePort = freeing('ov_output_const_port_free')
   const createRequest = checked('ov_compiled_model_create_infer_request', [pointer, out])
   const createTensor = checked('ov_tensor_create_from_host_ptr', ['int', shape, pointer, out])
   const setTensor = checked('ov_infer_request_set_tensor', [pointer, 'str', pointer])
@@ -87,13 +93,17 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
       }
     },
     freeCompiled: freeing('ov_compiled_model_free'),
+    hasInput(compiled, name) {
+      const made: [Handle | null] = [null]
+      const found = inputByName(compiled, name, made) === 0
+      if (found) freePort(made[0]!)
+      return found
+    },
     createRequest: compiled => creating(createRequest, compiled),
     freeRequest: freeing('ov_infer_request_free'),
-    wrap({ dtype, shape: dims, data }) {
-      // Asking for `.buffer` moves a small array out of V8's heap for good; until then the collector may move it.
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-      return creating(createTensor, elementTypes[dtype], { rank: dims.length, dims: dims.map(BigInt) }, bytes)
-    },
+    addressOf: ({ data }) => koffi.address(bytesOf(data)),
+    wrap: ({ dtype, shape: dims, data }) =>
+      creating(createTensor, elementTypes[dtype], { rank: dims.length, dims: dims.map(BigInt) }, bytesOf(data)),
     freeTensor: freeing('ov_tensor_free'),
     setTensor,
     async infer(request) {
@@ -101,6 +111,11 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
     },
     returnFreed: findTrim(koffi),
   }
+}
+
+/** Asking for `.buffer` moves a small array out of V8's heap for good; until then the collector may move it. */
+function bytesOf({ buffer, byteOffset, byteLength }: HostTensor['data']): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 /** OpenVINO's messages name lines of its sources first; the last lines say what is wrong. */

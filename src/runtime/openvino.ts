@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { AppError, asError, type Text } from '../base/errors.js'
 import type { InPlace } from '../graph/in-place.js'
 import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
-import type { HostTensor, TensorType } from '../graph/tensor.js'
+import type { HostTensor, MemoryTensor, TensorType } from '../graph/tensor.js'
 import { allocate, checkBuffer } from './buffers.js'
 import { cacheFolder } from './folders.js'
+import { readFrozen } from './frozen-feeds.js'
 import { loadOpenvinoApi, type Handle, type OpenvinoApi } from './openvino-api.js'
 import { findOpenvinoLibraries, openvinoMissing, type OpenvinoLibraries } from './openvino-libraries.js'
 import type { CompileOptions, NativeRuntime, Precision, Program } from './runtime.js'
@@ -25,12 +26,12 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
   if (!libraries) throw openvinoMissing()
   const api = await loadOnce(libraries)
   const dialect = precision === 'bf16' ? 'half' : 'standard'
-  const open = (written: WrittenGraph, options: CompileOptions = {}): OpenvinoProgram => {
+  const open = (written: WrittenGraph, options: CompileOptions = {}, isCached = true): OpenvinoProgram => {
     const properties = {
       INFERENCE_PRECISION_HINT: precision,
       INFERENCE_NUM_THREADS: String(options.threads ?? cpus().length),
       PERFORMANCE_HINT: 'LATENCY',
-      ...compiledCache(),
+      ...(isCached && compiledCache()),
     }
     return new OpenvinoProgram(api, written, properties)
   }
@@ -40,20 +41,32 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
     version: precision === 'f32' ? api.version : `${api.version} ${precision}`,
     dialect,
     computesHalf: precision === 'bf16',
+    storesFrozen: 'inference', // one constant in both directions computes wrongly there (2026.4.1)
     recomputes: precision === 'f32',
     compileWritten: (written, options) => Promise.resolve().then(() => open(written, options)),
     compile(graph, options) {
       return Promise.resolve().then(() => {
-        const written = writeOnnx(graph, dialect)
-        const program = open(written, options)
+        const frozen = new Map([...(options?.frozen ?? [])].map(([name, tensor]) => [name, readFrozen(tensor)]))
+        const placed = [...frozen].map(([name, host]) => [name, inPlace(api, host)] as const)
+        const written = writeOnnx(graph, dialect, new Map(placed))
+        const program = open(written, options, frozen.size === 0) // with weights inside, files would be as large as they
         const sharedPairs = watchSharedArrays(graph, Object.keys(written.inputs))
         return {
           run: (feeds, results) => program.run(feeds, results, sharedPairs),
-          close: () => program.close(),
+          close: () => program.close().finally(() => frozen.clear()), // until then their arrays may be read
         }
       })
     },
   }
+}
+
+/** Smaller values are written into the model. */
+const leastPlacedBytes = 4096
+
+/** Values that a model names by their address, so that no copy of them is made on the way. */
+function inPlace(api: OpenvinoApi, host: HostTensor): HostTensor | MemoryTensor {
+  const { dtype, shape, data } = host
+  return data.byteLength < leastPlacedBytes ? host : { dtype, shape, address: api.addressOf(host) }
 }
 
 /**
@@ -105,13 +118,15 @@ function failed(code: 'runtime-compile' | 'runtime-run', what: Text, cause: unkn
 }
 
 interface Wrapped {
-  readonly data: HostTensor['data']
+  readonly host: HostTensor
   readonly handle: Handle
 }
 
 /** An open request. It owns the tensors of the last run, and so keeps the arrays under them from being collected. */
 class OpenvinoProgram implements Program {
   private readonly compiled: Handle
+  /** Names of the inputs that anything in the model reads. */
+  private readonly read: readonly string[]
   private readonly request: Handle
   private readonly tensors = new Map<string, Wrapped>()
   /** Shared arrays that were tried: true when the request may write over what it reads. */
@@ -129,6 +144,7 @@ class OpenvinoProgram implements Program {
     try {
       this.compiled = api.compile(written.bytes, properties)
       this.request = api.createRequest(this.compiled)
+      this.read = Object.keys(written.inputs).filter(name => api.hasInput(this.compiled, name))
     } catch (cause) {
       throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
     }
@@ -157,8 +173,8 @@ class OpenvinoProgram implements Program {
   }
 
   private async infer(feeds: Tensors, results: Tensors): Promise<void> {
-    const { inputs, outputs } = this.written
-    for (const name of Object.keys(inputs)) this.bind(name, feeds[name])
+    const { outputs } = this.written
+    for (const name of this.read) this.bind(name, feeds[name])
     for (const name of Object.keys(outputs)) this.bind(outputs[name].onnxName, results[name])
     try {
       await this.api.infer(this.request)
@@ -171,10 +187,10 @@ class OpenvinoProgram implements Program {
 
   private bind(name: string, host: HostTensor): void {
     const known = this.tensors.get(name)
-    if (known?.data === host.data) return
+    if (known?.host.data === host.data && known.host.shape.every((size, i) => size === host.shape[i])) return
     const handle = this.api.wrap(host)
     this.api.setTensor(this.request, name, handle)
-    this.tensors.set(name, { data: host.data, handle })
+    this.tensors.set(name, { host, handle })
     if (known) this.api.freeTensor(known.handle)
   }
 

@@ -1,8 +1,8 @@
 // The seam behind which native code runs graphs; a runtime is one file that fills this interface.
 import type { Graph } from '../graph/graph.js'
 import type { OnnxDialect } from '../graph/onnx-rules.js'
-import type { FrozenInputs, WrittenGraph } from '../graph/onnx.js'
-import type { HostTensor } from '../graph/tensor.js'
+import type { WrittenGraph } from '../graph/onnx.js'
+import type { FrozenTensor, HostTensor } from '../graph/tensor.js'
 
 /** In which numbers a runtime computes; arrays in and out are float32 in either. */
 export type Precision = 'f32' | 'bf16'
@@ -12,8 +12,11 @@ export interface Runtime {
   readonly name: string
   /** Ends in the precision where that is not f32. */
   readonly version: string
-  /** Whether frozen inputs become part of a program, in the order that it computes fastest with; else they are fed. */
-  readonly storesFrozen?: boolean
+  /**
+   * In which programs frozen inputs become a part, in the order that it computes fastest with: in all of them, or in those
+   * without gradients. Elsewhere they are fed.
+   */
+  readonly storesFrozen?: 'always' | 'inference'
   /** Whether products round their factors to bfloat16, so that matrices which never change had better be given in that type. */
   readonly computesHalf?: boolean
   /** Whether a training step had better compute again what costs little beside its products than keep it in memory. */
@@ -35,7 +38,9 @@ export interface NativeRuntime extends Runtime {
 
 export interface CompileOptions {
   /** Inputs that never change, by name: they are given here and not to `run`. */
-  readonly frozen?: FrozenInputs
+  readonly frozen?: ReadonlyMap<string, FrozenTensor>
+  /** Whether the graph has no gradients, so that each matrix is used in one direction. Default false. */
+  readonly inference?: boolean
   /** Worker threads inside one operation; default: all cores. */
   readonly threads?: number
   /**
