@@ -61,7 +61,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
 }
 
 /** Smaller values are written into the model. */
-const leastPlacedBytes = 4096
+const leastPlacedBytes = 1024
 
 /** Values that a model names by their address, so that no copy of them is made on the way. */
 function inPlace(api: OpenvinoApi, host: HostTensor): HostTensor | MemoryTensor {

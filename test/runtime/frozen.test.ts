@@ -1,6 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
@@ -64,6 +66,42 @@ describeRuntimes('takes frozen inputs when it compiles', name => {
     const files = await Promise.all(all.map(async ([key, tensor]) => [key, await stored(tensor, key)] as const))
     for (const frozen of [new Map<string, FrozenTensor>(all), new Map(files)])
       for (const [i, value] of (await compute(frozen)).entries()) expect(value).toBeCloseTo(fed[i], 4)
+  })
+
+  it('of a program without gradients: one table read by rows and as the factor of a product, kept by the program alone', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const make = (): HostTensor => ({
+      dtype: 'float32',
+      shape: [50, 32],
+      data: Float32Array.from({ length: 1600 }, (_, i) => Math.sin(i)),
+    })
+    const table = g.input('table', [50, 32])
+    const rows = g.gather(table, g.input('ids', [2], 'int64'))
+    const outputs = { rows, scores: g.matmul(rows, table, { transposeB: true }) }
+    const program = await runtime.compile(
+      { outputs },
+      { threads: 1, inference: true, frozen: new Map([['table', make()]]) },
+    )
+    const expected = make().data as Float32Array
+    for (const [first, second] of [
+      [3, 7],
+      [49, 0],
+      [3, 3],
+    ]) {
+      collect()
+      Array.from({ length: 200 }, () => new Float32Array(1600).fill(9)) // takes the place of what nobody holds
+      const results = { rows: allocate(rows), scores: allocate(outputs.scores) }
+      const ids = { dtype: 'int64', shape: [2], data: BigInt64Array.of(BigInt(first), BigInt(second)) } as const
+      await program.run({ ids }, results)
+      const row = (id: number): number[] => [...expected.subarray(32 * id, 32 * id + 32)]
+      const product = (a: number, b: number): number => row(a).reduce((sum, x, i) => sum + x * row(b)[i], 0)
+      expect([...results.rows.data]).toEqual([...row(first), ...row(second)])
+      for (const id of [0, 1, 20, 49])
+        for (const [i, own] of [first, second].entries())
+          expect(Number(results.scores.data[50 * i + id])).toBeCloseTo(product(own, id), 4)
+    }
+    await program.close()
   })
 
   it('says which value does not fit its input', async () => {
