@@ -36,7 +36,7 @@ export interface WrittenGraph {
 }
 
 /** Inputs whose values are written into the model, or stay in a file or in memory that the model names. */
-export type FrozenInputs = ReadonlyMap<string, FrozenTensor | MemoryTensor>
+type FrozenInputs = ReadonlyMap<string, FrozenTensor | MemoryTensor>
 
 /**
  * @param dialect `standard` and `half` have only operations of the ONNX standard

@@ -128,7 +128,7 @@ export function cachedAttention(config: ModelConfig, { cached, mask, positions, 
   }
 }
 
-export interface KeysAndValues {
+interface KeysAndValues {
   readonly key: Node
   readonly value: Node
 }

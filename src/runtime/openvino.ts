@@ -71,7 +71,8 @@ function inPlace(api: OpenvinoApi, host: HostTensor): HostTensor | MemoryTensor 
 
 /**
  * Where OpenVINO keeps compiled graphs, so that a run after the self-check, and every later start, loads what was
- * compiled before. Weights are inputs, so a graph takes about a megabyte. Damaged files are noticed and made anew.
+ * compiled before. Where weights are inputs a graph takes about a megabyte; others are not kept. Damaged files are noticed
+ * and made anew.
  */
 function compiledCache(): Readonly<Record<string, string>> {
   const folder = join(cacheFolder(), 'openvino')
