@@ -63,7 +63,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
 /** Smaller values are written into the model. */
 const leastPlacedBytes = 1024
 
-/** Values that a model names by their address, so that no copy of them is made on the way. */
+/** Large values are named by their address: a model that held their bytes would be limited to 2 GB, and one copy more. */
 function inPlace(api: OpenvinoApi, host: HostTensor): HostTensor | MemoryTensor {
   const { dtype, shape, data } = host
   return data.byteLength < leastPlacedBytes ? host : { dtype, shape, address: api.addressOf(host) }
