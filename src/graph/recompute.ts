@@ -26,9 +26,9 @@ export function recomputeBetween(checkpoints: readonly Node[]): Recompute {
 }
 
 /** What costs little beside a product; the gradients of these need what they are made of, so that it is kept anyway. */
-const cheap: ReadonlySet<OpName> = new Set<OpName>(['Gelu', 'Silu', 'Mul', 'LayerNorm', 'RmsNorm'])
+const cheap: ReadonlySet<OpName> = new Set<OpName>(['Gelu', 'Silu', 'Mul', 'LayerNorm', 'RmsNorm', 'Slice'])
 /** What lies between the queries and keys of attention and its weights, which are many times larger. */
-const scoring: ReadonlySet<OpName> = new Set<OpName>(['Softmax', 'Add', 'Mul', 'Tanh', 'Reshape', 'MatMul'])
+const scoring: ReadonlySet<OpName> = new Set<OpName>(['Softmax', 'Add', 'Mul', 'Tanh', 'Reshape', 'Slice', 'MatMul'])
 
 /**
  * Factors of products that are cheap are computed anew when the gradient of the product arrives, and the weights of

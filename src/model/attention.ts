@@ -14,6 +14,7 @@ import {
   not,
   reshape,
   scalar,
+  slice,
   softmax,
   split,
   tanh,
@@ -63,8 +64,37 @@ export function blockAttention(config: ModelConfig, tokens: BlockTokens): Attend
   const before = prefix ? prefixBlocks(config, positions, prefix) : () => []
   return (query, key, value, layer) => {
     const own = { key: headsFirst(key), value: headsFirst(value), bias: bias(layer) }
-    return attendOver(config, query, [...before(layer), own])
+    return byStretches(config, query, before(layer), own)
   }
+}
+
+/** Queries that are computed with the same keys: fewer waste less on keys that come later, many products are slower each. */
+const stretchLength = 128
+
+/** Queries in stretches, each over the keys up to its last one: what comes later is hidden from it anyway. */
+function byStretches(config: ModelConfig, query: Node, before: readonly KeyBlock[], own: KeyBlock): Node {
+  const [batch, length] = query.shape
+  const number = Math.ceil(length / stretchLength)
+  if (number === 1) return attendOver(config, query, [...before, own])
+  const ends = Array.from({ length: number }, (_, i) => Math.round(((i + 1) * length) / number))
+  const starts = [0, ...ends.slice(0, -1)]
+  const queries = split(query, 1, ends.map((end, i) => end - starts[i])) // prettier-ignore
+  // from the last to the first, each block a piece of the one before: so their gradients add up in small pieces
+  const mixed: Node[] = []
+  let seen = own
+  for (let i = number - 1; i >= 0; i--) {
+    const [start, end] = [starts[i], ends[i]]
+    seen = { key: slice(seen.key, 2, 0, end), value: slice(seen.value, 2, 0, end), bias: own.bias }
+    const blocks = [...before, { ...seen, bias: seen.bias && slice(seen.bias, 3, 0, end) }]
+    const part = attendOver(config, queries[i], blocks.map(block => ({ ...block, bias: rowsOf(block.bias, start, end) }))) // prettier-ignore
+    mixed.unshift(reshape(part, [batch, end - start, part.shape[1]]))
+  }
+  return reshape(concat(mixed, 1), [batch * length, mixed[0].shape[2]])
+}
+
+/** What the scores of queries [start, end) get; one row is for all of them. */
+function rowsOf(bias: Node | undefined, start: number, end: number): Node | undefined {
+  return bias === undefined || bias.shape[2] === 1 ? bias : slice(bias, 2, start, end)
 }
 
 /**
