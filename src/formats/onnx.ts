@@ -6,6 +6,7 @@ import { AppError } from '../base/errors.js'
 export const onnxElementTypes = {
   float32: 1,
   uint8: 2,
+  int8: 3,
   int32: 6,
   int64: 7,
   bool: 9,

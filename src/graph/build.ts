@@ -273,16 +273,16 @@ export interface QuantizedNodes {
 
 /**
  * x·Wᵀ for x [..., inputs] and a frozen W [outputs, inputs] in codes; only x has a gradient.
- * @param mirror codes and scales of Wᵀ, the same numbers: the gradient then runs as fast as the product itself
+ * @param mirror codes of Wᵀ, where all blocks of an output share one scale: the gradient then runs as fast as the product itself
  * @throws AppError `shape`
  */
 export function quantizedMatmul(
   x: Node,
   matrix: QuantizedNodes,
   attributes: Omit<OpAttributes['QuantizedMatMul'], 'transposed'> & { readonly transposed?: boolean },
-  mirror?: QuantizedNodes,
+  mirror?: Node,
 ): Node {
-  const tables = [matrix, ...(mirror ? [mirror] : [])].flatMap(({ codes, scales }) => [codes, scales])
+  const tables = [matrix.codes, matrix.scales, ...(mirror ? [mirror] : [])]
   const y = one('QuantizedMatMul', [rowsOf(x), ...tables], { transposed: false, ...attributes })
   return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
 }

@@ -3,7 +3,7 @@ import type { OnnxAttribute } from '../formats/onnx.js'
 import { onnxElementTypes } from '../formats/onnx.js'
 import type { OnnxContext, Written } from './onnx-context.js'
 import { writeCachedAttention, writeCachedAttentionFused } from './onnx-attention.js'
-import { writeQuantized, writeQuantizedFused } from './onnx-quantized.js'
+import { writeQuantized, writeQuantizedFused, writeQuantizedRounded } from './onnx-quantized.js'
 import type { OpName } from './ops.js'
 import { elementCount } from './tensor.js'
 
@@ -13,9 +13,9 @@ type OnnxTable = { readonly [Op in OpName]: OnnxRule<Op> }
 
 /**
  * Whom a model is written for: anyone who reads ONNX, who computes in bfloat16 (`half`), or ONNX Runtime with its own fused
- * operations, on the processor or WebGPU.
+ * operations, on the processor (one with 8-bit products: `onnxruntime-int8`) or WebGPU.
  */
-export type OnnxDialect = 'standard' | 'half' | 'onnxruntime' | 'webgpu'
+export type OnnxDialect = 'standard' | 'half' | 'onnxruntime' | 'onnxruntime-int8' | 'webgpu'
 
 const contrib = 'com.microsoft'
 
@@ -219,7 +219,10 @@ const webgpu: OnnxTable = {
 }
 
 /** The rules of each dialect. */
-export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = { standard, half, onnxruntime, webgpu }
+export const onnxRules: { readonly [D in OnnxDialect]: OnnxTable } = {
+  ...{ standard, half, onnxruntime, webgpu },
+  'onnxruntime-int8': { ...onnxruntime, QuantizedMatMul: writeQuantizedRounded },
+}
 
 /**
  * Outputs: max z − log max p − z[label], p = softmax z, and log Σ eᶻ = max z − log max p, where max p ≥ 1/V cannot vanish.

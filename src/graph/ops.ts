@@ -36,7 +36,7 @@ export interface QuantizedProduct {
   readonly block: number
   /** x·W instead of x·Wᵀ. */
   readonly transposed: boolean
-  /** What x may be rounded to, block by block, where the runtime is faster so; `float32` leaves it alone. */
+  /** What x may be rounded to, stretch by stretch of its rows, where the runtime is faster so; `float32` leaves it alone. */
   readonly activations: 'int8' | 'float32'
 }
 
@@ -90,7 +90,7 @@ export interface OpAttributes {
   Linear: Product
   /**
    * x [M, inputs], codes uint8 [outputs, blocks, block·bits/8], scales [outputs, blocks]; then, where a runtime wants both
-   * ways ready, codes and scales of Wᵀ, which must stand for the same numbers.
+   * ways ready, the codes of Wᵀ, uint8 [inputs, blocks, block·bits/8]: all blocks of an output share one scale then.
    */
   QuantizedMatMul: QuantizedProduct
   /** x [M, K] float32 times Wᵀ for a frozen bfloat16 W [N, K]; then Wᵀ [K, N] as it lies in memory, for the way back. */
@@ -193,8 +193,11 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
     checkRank('QuantizedMatMul', x, 2)
     checkDType('QuantizedMatMul', x, 'float32')
     checkShape('QuantizedMatMul', 'x', x, [x.shape[0], transposed ? outputs : inputs])
-    checkCodes(tables.slice(0, 2), attributes)
-    if (tables.length > 2) checkCodes(tables.slice(2), { ...attributes, inputs: outputs, outputs: inputs })
+    const [codes, scales, mirror] = tables
+    checkCodes(codes, attributes)
+    checkDType('QuantizedMatMul', scales, 'float32')
+    checkShape('QuantizedMatMul', 'scales', scales, codes.shape.slice(0, 2))
+    if (mirror) checkCodes(mirror, { ...attributes, inputs: outputs, outputs: inputs })
     return [{ dtype: x.dtype, shape: [x.shape[0], transposed ? inputs : outputs] }]
   },
   HalfMatMul: ([x, w, mirror]) => {
@@ -316,11 +319,11 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
 }
 
 /** Number of inputs of each operation. */
-const inputCounts: { readonly [Op in OpName]: number | '3 or 5' | 'one or more' } = {
+const inputCounts: { readonly [Op in OpName]: number | '3 or 4' | 'one or more' } = {
   ...{ Input: 0, Constant: 0, StopGradient: 1, Add: 2, Sub: 2, Mul: 2, Div: 2, Maximum: 2, Minimum: 2 },
   ...{ Neg: 1, Abs: 1, Sign: 1, Round: 1, Exp: 1, Log: 1, Sqrt: 1, Sin: 1, Cos: 1, Tanh: 1, Sigmoid: 1, Erf: 1 },
   ...{ Relu: 1, Silu: 1, Gelu: 1, Where: 3, Equal: 2, Less: 2, LessOrEqual: 2, Greater: 2, And: 2, Not: 1, Cast: 1 },
-  ...{ QuantizedMatMul: '3 or 5' as const, HalfMatMul: 3, CachedAttention: 8 },
+  ...{ QuantizedMatMul: '3 or 4' as const, HalfMatMul: 3, CachedAttention: 8 },
   ...{ MatMul: 2, Linear: 3, Softmax: 1, LogSoftmax: 1, ReduceSum: 1, ReduceMean: 1, ReduceMax: 1, Reshape: 1 },
   ...{ Transpose: 1, Concat: 'one or more' as const, Slice: 1, Pad: 1, Split: 1, Expand: 1, Gather: 2 },
   ...{ ScatterAddRows: 3, GatherElements: 2, ScatterElementsAdd: 3, LayerNorm: 3, RmsNorm: 2, CrossEntropy: 2 },
@@ -344,9 +347,9 @@ export function inferTypes<Op extends OpName>(
   return typeRules[op](inputs, attributes)
 }
 
-function fitsCount(given: number, count: number | '3 or 5' | 'one or more'): boolean {
+function fitsCount(given: number, count: number | '3 or 4' | 'one or more'): boolean {
   if (count === 'one or more') return given > 0
-  return count === '3 or 5' ? given === 3 || given === 5 : given === count
+  return count === '3 or 4' ? given === 3 || given === 4 : given === count
 }
 
 function broadcastAs(op: OpName): ([a, b]: readonly TensorType[]) => readonly TensorType[] {
@@ -406,12 +409,9 @@ function productType(op: OpName, a: TensorType, b: TensorType, { transposeA, tra
   return { dtype: a.dtype, shape: [...broadcastShapes(op, a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n] }
 }
 
-function checkCodes([codes, scales]: readonly TensorType[], { inputs, outputs, bits, block }: QuantizedProduct): void {
-  const blocks = Math.ceil(inputs / block)
+function checkCodes(codes: TensorType, { inputs, outputs, bits, block }: QuantizedProduct): void {
   checkDType('QuantizedMatMul', codes, 'uint8')
-  checkShape('QuantizedMatMul', 'codes', codes, [outputs, blocks, (block * bits) / 8])
-  checkDType('QuantizedMatMul', scales, 'float32')
-  checkShape('QuantizedMatMul', 'scales', scales, [outputs, blocks])
+  checkShape('QuantizedMatMul', 'codes', codes, [outputs, Math.ceil(inputs / block), (block * bits) / 8])
 }
 
 function lastTwo(shape: readonly number[], transposed: boolean): readonly number[] {

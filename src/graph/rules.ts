@@ -108,14 +108,10 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
   Cast: ({ inputs: [x], outputs: [y] }, dy) => [isFloat(x) && isFloat(y) ? g.cast(dy, x.dtype) : undefined],
   MatMul: ({ inputs: [a, b], attributes }, dy) => productGradients(a, b, attributes, dy),
   Linear: ({ inputs: [x, w], attributes }, dy) => [...productGradients(x, w, attributes, dy), g.reduceSum(dy, [0])],
-  // y = x·Wᵀ: dx = dy·W. The codes are frozen. With both layouts at hand the other one makes it a product like the first
-  QuantizedMatMul: ({ inputs: [, codes, scales, ...mirror], attributes }, dy) => {
-    const { inputs, outputs, transposed } = attributes
-    if (mirror.length === 0)
-      return [g.quantizedMatmul(dy, { codes, scales }, { ...attributes, transposed: !transposed })]
-    const swapped = { ...attributes, inputs: outputs, outputs: inputs }
-    return [g.quantizedMatmul(dy, { codes: mirror[0], scales: mirror[1] }, swapped, { codes, scales })]
-  },
+  // y = x·Wᵀ: dx = dy·W. The codes are frozen
+  QuantizedMatMul: ({ inputs: [, codes, scales, mirror], attributes }, dy) => [
+    quantizedGradient({ codes, scales }, attributes, mirror, dy),
+  ],
   // y = x·Wᵀ: dx = dy·W, which is a product like the first with the other layout
   HalfMatMul: ({ inputs: [, w, mirror] }, dy) => [g.halfMatmul(dy, mirror, w)],
   CachedAttention: notDifferentiable('CachedAttention', {
@@ -247,6 +243,37 @@ function narrowed(a: Node, b: Node, attributes: OpAttributes['MatMul'], dy: Node
   const rows = g.reshape(places, [places.shape[0]])
   const factors = g.mul(updates, g.scalar(attributes.alpha))
   return [g.add(da, g.mul(g.gather(b, rows), factors)), g.scatterAddRows(db, rows, g.mul(a, factors))]
+}
+
+/**
+ * As `narrowed` does it: what is added at one place of each row would be the largest number of its row by far, and the others
+ * nothing beside it where rows are rounded to a few bits.
+ */
+function quantizedGradient(
+  matrix: g.QuantizedNodes,
+  attributes: OpAttributes['QuantizedMatMul'],
+  mirror: Node | undefined,
+  dy: Node,
+): Node {
+  const { inputs, outputs, bits, transposed } = attributes
+  if (!transposed && bits === 8 && inputs < outputs) {
+    const column = dy.op === 'Mul' ? columnOf(dy) : undefined
+    if (column) return g.mul(quantizedGradient(matrix, attributes, mirror, column.rest), column.factors)
+    const [base, places, updates] = dy.inputs
+    if (dy.op === 'ScatterElementsAdd' && places.shape[1] === 1) {
+      const rows = rowsOfCodes(matrix, inputs, g.reshape(places, [places.shape[0]]))
+      return g.add(quantizedGradient(matrix, attributes, mirror, base), g.mul(rows, updates))
+    }
+  }
+  return g.quantizedMatmul(dy, matrix, { ...attributes, transposed: !transposed }, mirror)
+}
+
+/** Rows of a matrix in codes of 8 bits: [N, inputs]. */
+function rowsOfCodes({ codes, scales }: g.QuantizedNodes, inputs: number, ids: Node): Node {
+  const [blocks, block] = codes.shape.slice(1)
+  const each = g.sub(g.cast(g.gather(codes, ids), 'float32'), g.scalar(128))
+  const numbers = g.mul(each, g.reshape(g.gather(scales, ids), [ids.shape[0], blocks, 1]))
+  return g.slice(g.reshape(numbers, [ids.shape[0], blocks * block]), 1, 0, inputs)
 }
 
 /** The factor [N, 1] of a product element by element, and the other factor, where that has the whole shape [N, M]. */

@@ -28,7 +28,7 @@ export const cachedNames = {
 }
 
 /** A change of how codes are made makes another file. */
-const version = 1
+const version = 2
 
 /**
  * @returns the file that has all the plan wants of a cache, made when it is not there; undefined when that is nothing.
@@ -66,11 +66,11 @@ function sectionsOf({ name, tensor, matrix, numbers }: TensorPlan): Section[] {
   const float: Section[] = numbers === 'cache' ? [[name, { dtype: 'float32', shape: tensor.shape }]] : []
   if (!matrix) return float
   const { codes, scales, mirror } = quantisedTypes(matrix.outputs, matrix.inputs, matrix.bits, matrix.block)
-  const of = (base: string, tables: { readonly codes: TensorType; readonly scales: TensorType }): Section[] => [
-    [cachedNames.codes(base), tables.codes],
-    [cachedNames.scales(base), tables.scales],
+  const sections: Section[] = [
+    [cachedNames.codes(name), codes],
+    [cachedNames.scales(name), scales],
   ]
-  return [...float, ...of(name, { codes, scales }), ...(mirror ? of(cachedNames.transpose(name), mirror) : [])]
+  return [...float, ...sections, ...(mirror ? [[cachedNames.transpose(name), mirror] as const] : [])]
 }
 
 function describeSections(sections: readonly Section[]): { header: Buffer; bytes: number } {
@@ -97,7 +97,7 @@ async function* cacheBytes(header: Buffer, plan: readonly TensorPlan[]): AsyncGe
     const { outputs, inputs, bits, block } = matrix
     const rows = toRows(await readStored(tensor), inOut)
     const { codes, scales, mirror } = quantiseMatrix(rows, outputs, inputs, bits, block)
-    for (const { data } of [codes, scales, ...(mirror ? [mirror.codes, mirror.scales] : [])]) yield bytesOf(data)
+    for (const { data } of [codes, scales, ...(mirror ? [mirror] : [])]) yield bytesOf(data)
   }
 }
 

@@ -167,7 +167,8 @@ function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf
       if (quantised === undefined || replaced.has(name)) return undefined
       const { inputs, outputs, bits, block, activations, mirror } = quantised
       const attributes = { inputs, outputs, bits, block, activations }
-      const transpose = mirrored && mirror ? tables(`${name}.transpose`, mirror) : undefined
+      const other = `${name}.transpose`
+      const transpose = mirrored && mirror ? once(other, () => table(other, mirror)) : undefined
       return quantizedMatmul(x, tables(name, quantised), attributes, transpose)
     },
   }

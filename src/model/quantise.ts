@@ -13,20 +13,19 @@ export interface QuantisedMatrix<T extends FrozenTensor = FrozenTensor> {
   readonly codes: T
   /** float32 [outputs, blocks] */
   readonly scales: T
-  /** The same numbers transposed; where there are 8 bits. */
-  readonly mirror?: { readonly codes: T; readonly scales: T }
+  /** The codes transposed, uint8 [inputs, blocks of outputs, block]; where there are 8 bits. */
+  readonly mirror?: T
 }
 
 /** Sizes of codes and scales of a matrix, and of its transpose where that is kept too. */
 export function quantisedTypes(outputs: number, inputs: number, bits: Bits, block = quantisedBlock[bits]) {
-  const tables = (rows: number, columns: number): { readonly codes: TensorType; readonly scales: TensorType } => {
-    const blocks = Math.ceil(columns / block)
-    return {
-      codes: { dtype: 'uint8', shape: [rows, blocks, (block * bits) / 8] },
-      scales: { dtype: 'float32', shape: [rows, blocks] },
-    }
-  }
-  return { ...tables(outputs, inputs), mirror: bits === 8 ? tables(inputs, outputs) : undefined }
+  const blocks = Math.ceil(inputs / block)
+  const codesOf = (rows: number, columns: number): TensorType => ({
+    dtype: 'uint8',
+    shape: [rows, Math.ceil(columns / block), (block * bits) / 8],
+  })
+  const scales: TensorType = { dtype: 'float32', shape: [outputs, blocks] }
+  return { codes: codesOf(outputs, inputs), scales, mirror: bits === 8 ? codesOf(inputs, outputs) : undefined }
 }
 
 /**
@@ -37,10 +36,10 @@ export function quantisedTypes(outputs: number, inputs: number, bits: Bits, bloc
 export const quantisedBlock: { readonly [B in Bits]: number } = { 8: 128, 4: 32 }
 
 /**
- * Eight bits share a scale in squares of `block` by `block`, so that one set of codes serves W and Wᵀ and the gradient is
- * that of the very weights which the forward pass used. Four bits have a scale for every `block` inputs of one output:
- * squares would lose half as much again (pocket-ru, squares of 32: relative error 0.138 against 0.087), and Wᵀ in codes of its own would
- * be another matrix (0.08 away), so they have none.
+ * Eight bits have one scale for each output, so that one set of codes serves W and Wᵀ (whose product begins with the scales)
+ * and the gradient is that of the very weights which the forward pass used. Four bits have a scale for every `block` inputs
+ * of one output: squares with one scale would lose half as much again (pocket-ru, squares of 32: relative error 0.138
+ * against 0.087), and Wᵀ in codes of its own would be another matrix (0.08 away), so they have none.
  * @param rows [outputs, inputs]
  */
 export function quantiseMatrix(
@@ -50,7 +49,7 @@ export function quantiseMatrix(
   bits: Bits,
   block = quantisedBlock[bits],
 ): QuantisedMatrix<HostTensor> {
-  return bits === 8 ? quantiseSquares(rows, outputs, inputs, block) : quantiseRuns(rows, outputs, inputs, block)
+  return bits === 8 ? quantiseOutputs(rows, outputs, inputs, block) : quantiseRuns(rows, outputs, inputs, block)
 }
 
 /** The numbers that the codes stand for: [outputs, inputs]. */
@@ -69,46 +68,48 @@ export function dequantiseMatrix(matrix: QuantisedMatrix<HostTensor>): Float32Ar
   return rows
 }
 
-/** Codes 1 to 255 around 128; the largest of a square has code 1 or 255. */
-function quantiseSquares(
+/** Codes 1 to 255 around 128; the largest of an output has code 1 or 255. */
+function quantiseOutputs(
   rows: Float32Array,
   outputs: number,
   inputs: number,
   block: number,
 ): QuantisedMatrix<HostTensor> {
+  const types = quantisedTypes(outputs, inputs, 8, block)
   const [down, across] = [Math.ceil(outputs / block), Math.ceil(inputs / block)]
   const codes = new Uint8Array(outputs * across * block).fill(128)
   const mirrored = new Uint8Array(inputs * down * block).fill(128)
   const scales = new Float32Array(outputs * across)
-  const mirroredScales = new Float32Array(inputs * down)
-  for (let top = 0; top < outputs; top += block) {
-    for (let left = 0; left < inputs; left += block) {
-      const [bottom, right] = [Math.min(outputs, top + block), Math.min(inputs, left + block)]
-      let largest = 0
-      for (let o = top; o < bottom; o++)
-        for (let i = o * inputs + left; i < o * inputs + right; i++) largest = Math.max(largest, Math.abs(rows[i]))
-      const scale = Math.fround(largest / 127)
-      const factor = scale === 0 ? 0 : 1 / scale
-      for (let o = top; o < bottom; o++) {
-        scales[o * across + left / block] = scale
-        for (let i = left; i < right; i++) {
-          const code = Math.round(rows[o * inputs + i] * factor) + 128
-          codes[o * across * block + i] = code
-          mirrored[i * down * block + o] = code
-        }
-      }
-      for (let i = left; i < right; i++) mirroredScales[i * down + top / block] = scale
-    }
+  for (let o = 0; o < outputs; o++) {
+    let largest = 0
+    for (let i = o * inputs; i < (o + 1) * inputs; i++) largest = Math.max(largest, Math.abs(rows[i]))
+    const scale = Math.fround(largest / 127)
+    const factor = scale === 0 ? 0 : 1 / scale
+    scales.fill(scale, o * across, (o + 1) * across)
+    for (let i = 0; i < inputs; i++) codes[o * across * block + i] = Math.round(rows[o * inputs + i] * factor) + 128
   }
+  mirrorCodes(codes, across * block, mirrored, down * block, { outputs, inputs })
   return {
     ...{ inputs, outputs, bits: 8, block },
-    codes: { dtype: 'uint8', shape: [outputs, across, block], data: codes },
-    scales: { dtype: 'float32', shape: [outputs, across], data: scales },
-    mirror: {
-      codes: { dtype: 'uint8', shape: [inputs, down, block], data: mirrored },
-      scales: { dtype: 'float32', shape: [inputs, down], data: mirroredScales },
-    },
+    codes: { ...types.codes, data: codes },
+    scales: { ...types.scales, data: scales },
+    mirror: { ...types.mirror!, data: mirrored },
   }
+}
+
+/** Rows of `from` to columns of `to`, in squares that fit a cache. */
+function mirrorCodes(
+  from: Uint8Array,
+  fromWidth: number,
+  to: Uint8Array,
+  toWidth: number,
+  { outputs, inputs }: { readonly outputs: number; readonly inputs: number },
+): void {
+  const side = 64
+  for (let top = 0; top < outputs; top += side)
+    for (let left = 0; left < inputs; left += side)
+      for (let o = top; o < Math.min(outputs, top + side); o++)
+        for (let i = left; i < Math.min(inputs, left + side); i++) to[i * toWidth + o] = from[o * fromWidth + i]
 }
 
 /** Codes 0 to 15 around 8; the largest of a run, whatever its sign, has code 0, so that all codes are used. */

@@ -14,9 +14,9 @@ export interface QuantiseOptions {
   readonly bits: Bits
   /** The head too; embeddings stay as they are. Default: with 8 bits. */
   readonly head?: boolean
-  /** Neighbours that share a scale, in both directions with 8 bits: 16 to 256, a power of two. Larger is faster and coarser. Default 128 with 8 bits, 32 with 4. */
+  /** Inputs that share a scale with 4 bits, and numbers of the left side that generation rounds together: 16 to 256, a power of two. Larger is faster and coarser. Default 128 with 8 bits, 32 with 4. */
   readonly block?: number
-  /** What products round their left side to, block by block: `int8` (default) is faster, `float32` leaves it alone. */
+  /** What products round their left side to: `int8` (default) is faster, `float32` leaves it alone. */
   readonly activations?: QuantisedWeight['activations']
 }
 
@@ -88,12 +88,12 @@ function placeMatrix(
   place: (name: string, type: TensorType) => FileTensor,
 ): QuantisedMatrix {
   const { codes, scales, mirror } = quantisedTypes(matrix.outputs, matrix.inputs, matrix.bits, matrix.block)
-  const of = (base: string, tables: { readonly codes: TensorType; readonly scales: TensorType }) => ({
-    codes: place(cachedNames.codes(base), tables.codes),
-    scales: place(cachedNames.scales(base), tables.scales),
-  })
-  const transpose = mirror && of(cachedNames.transpose(name), mirror)
-  return { ...matrix, ...of(name, { codes, scales }), mirror: transpose }
+  return {
+    ...matrix,
+    codes: place(cachedNames.codes(name), codes),
+    scales: place(cachedNames.scales(name), scales),
+    mirror: mirror && place(cachedNames.transpose(name), mirror),
+  }
 }
 
 function sizes([rows, columns]: readonly number[], inOut: boolean): { outputs: number; inputs: number } {

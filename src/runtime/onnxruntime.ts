@@ -8,6 +8,7 @@ import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { allocate, checkBuffer } from './buffers.js'
 import { loadOrtApi, type OrtApi } from './onnxruntime-api.js'
 import { DirectProgram } from './onnxruntime-program.js'
+import { hasInt8 } from './processor.js'
 import type { CompileOptions, NativeRuntime, Program } from './runtime.js'
 import { watchSharedArrays } from './shared-arrays.js'
 
@@ -29,7 +30,7 @@ export function createOnnxRuntime(): Promise<NativeRuntime> {
  */
 export async function openOnnxRuntime(provider: Provider): Promise<NativeRuntime> {
   const library = await loadLibrary()
-  const dialect = dialects[provider]
+  const dialect = provider === 'cpu' && (await hasInt8()) ? 'onnxruntime-int8' : dialects[provider]
   // the binding copies every result after a run; where the C functions can be had, nothing is copied
   const direct = provider === 'cpu' ? await loadOrtApi().catch(() => undefined) : undefined
   const open = async (written: WrittenGraph, options: CompileOptions = {}, check?: SharedArrayCheck) =>

@@ -56,19 +56,19 @@ function quantizedProduct(
   return g.quantizedMatmul(x, quantizedTables(inputs, outputs, bits), { ...attributes, ...rest })
 }
 
-/** A matrix that is its own mirror image: every block of 16 rows and 16 columns has one code, the same on both sides. */
+/** Codes that are their own mirror image: every block of 16 rows and 16 columns has one; a row has one scale. */
 function mirroredProduct(x: Node, bits: 8 | 4): Node {
   const codes = Uint8Array.from({ length: 32 * 2 * 2 * bits }, (_, i) => {
     const [row, block] = [Math.floor(i / (4 * bits)) < 16 ? 0 : 1, Math.floor(i / (2 * bits)) % 2]
     return [0x99, 0xaa, 0x33][row + block]
   })
-  const scales = Float32Array.from({ length: 64 }, (_, i) => 1 / 2 ** bits + (i < 32 === (i % 2 === 0) ? 0.25 : 0))
+  const scales = Float32Array.from({ length: 64 }, (_, i) => 1 / 2 ** bits + (Math.floor(i / 2) % 3) / 8)
   const tables = {
     codes: g.constant({ dtype: 'uint8', shape: [32, 2, 2 * bits], data: codes }),
     scales: g.constant({ dtype: 'float32', shape: [32, 2], data: scales }),
   }
   const attributes = { inputs: 32, outputs: 32, bits, block: 16, activations: 'float32' } as const
-  return g.quantizedMatmul(x, tables, attributes, tables)
+  return g.quantizedMatmul(x, tables, attributes, tables.codes)
 }
 
 /** A product with a matrix of quarters, which bfloat16 holds exactly. */

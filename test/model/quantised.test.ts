@@ -60,8 +60,13 @@ test.each([
 
 it('eight bits stand for the same numbers in both directions', () => {
   const matrix = quantiseMatrix(normals(70 * 100), 70, 100, 8, 32)
-  const back = dequantiseMatrix({ ...matrix, inputs: 70, outputs: 100, ...matrix.mirror!, mirror: undefined })
-  dequantiseMatrix(matrix).forEach((x, at) => expect(back[(at % 100) * 70 + Math.floor(at / 100)]).toBe(x))
+  const ones = { ...matrix.scales, data: new Float32Array(100 * 3).fill(1) }
+  const back = dequantiseMatrix({ ...matrix, inputs: 70, outputs: 100, codes: matrix.mirror!, scales: ones })
+  const scales = matrix.scales.data as Float32Array
+  dequantiseMatrix(matrix).forEach((x, at) => {
+    const row = Math.floor(at / 100)
+    expect(Math.fround(back[(at % 100) * 70 + row] * scales[row * 4])).toBe(x)
+  })
 })
 
 it('keeps zeros and copes with a matrix of nothing else', () => {
