@@ -19,8 +19,16 @@ export interface OnnxContext {
   float(value: number): string
   /** Stores bytes under a name, once, and returns the name. */
   bytes(name: string, elementType: number, shape: readonly number[], make: () => Uint8Array): string
-  /** The name of a second view of stored bytes, as another type and shape; undefined for what is fed at every run. */
-  view(name: string, elementType: number, shape: readonly number[]): string | undefined
+  /**
+   * The name of a second view of stored bytes, as another type and shape; undefined for what is fed at every run.
+   * @param bytes where a part of them begins and ends; all by default
+   */
+  view(
+    name: string,
+    elementType: number,
+    shape: readonly number[],
+    bytes?: readonly [number, number],
+  ): string | undefined
   /** The name under which a value exists in bfloat16 already, if it does. */
   halfOf(name: string): string | undefined
   /** Says that a value exists in bfloat16, under another name. */

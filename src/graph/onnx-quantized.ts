@@ -35,7 +35,7 @@ export function writeQuantizedFused(context: OnnxContext, written: Quantized): v
   const factors = context.view(scales, onnxElementTypes.float32, [...shape, 1])
   if (each === undefined || factors === undefined) return writeQuantized(context, written)
   if (attributes.transposed && mirror !== undefined) {
-    const scaled = context.node('Mul', [x, outputScales(context, scales, [0, outputs])])
+    const scaled = context.node('Mul', [x, outputScales(context, scales, outputs)])
     const ones = onesOf(context, [wide, Math.ceil(outputs / block)])
     const swapped = { ...attributes, inputs: outputs, outputs: wide }
     return multiplyBits(context, [scaled, mirror, ones], output(0), swapped)
@@ -76,23 +76,25 @@ export function writeQuantizedRounded(context: OnnxContext, written: Quantized):
   const { node, inputs: [x, codes, scales, mirror], output, attributes } = written // prettier-ignore
   const { inputs, outputs, block, activations, transposed } = attributes
   const [length, width] = transposed ? [outputs, inputs] : [inputs, outputs]
-  const places = [length, Math.ceil(width / block) * block]
-  const matrix = mirror && context.view(transposed ? codes : mirror, onnxElementTypes.uint8, places)
-  if (matrix === undefined || activations !== 'int8') return writeQuantizedFused(context, written)
+  const wide = Math.ceil(width / block) * block
+  const rowsOf = (start: number, end: number): string | undefined =>
+    mirror && context.view(transposed ? codes : mirror, onnxElementTypes.uint8, [end - start, wide], [start * wide, end * wide]) // prettier-ignore
+  if (activations !== 'int8' || rowsOf(0, 1) === undefined) return writeQuantizedFused(context, written)
   const count = length < manyTimes * width ? 1 : Math.ceil(length / stretch)
-  const borders = Array.from({ length: count + 1 }, (_, i) => Math.round((i * length) / count))
-  const sizes = context.int64s(borders.slice(1).map((end, i) => end - borders[i]))
-  const names = borders.slice(1).map((_, i) => `${output(0)}:${i}`)
-  if (count > 1) context.node('Split', [x, sizes], names, { axis: { int: 1 } })
-  const parts = borders.slice(1).map((end, i) => {
-    const range = [borders[i], end] as const
-    const piece = count > 1 ? names[i] : x
-    const factor = signed(context, matrix, range, width)
-    const y = count > 1 ? undefined : [output(0)]
-    if (!transposed)
-      return multiplyRows(context, piece, factor, outputScales(context, scales, [0, outputs]), node.shape[0], y)
-    const scaled = context.node('Mul', [piece, outputScales(context, scales, range)])
-    return multiplyRows(context, scaled, factor, context.float(1), node.shape[0], y)
+  const ends = Array.from({ length: count }, (_, i) => Math.round(((i + 1) * length) / count))
+  const starts = [0, ...ends.slice(0, -1)]
+  const sizes = context.int64s(ends.map((end, i) => end - starts[i]))
+  const cut = (whole: string, axis: number): readonly string[] => {
+    const names = ends.map((_, i) => `${output(0)}:${whole}:${i}`)
+    if (count > 1) context.node('Split', [whole, sizes], names, { axis: { int: axis } })
+    return count > 1 ? names : [whole]
+  }
+  const factors = outputScales(context, scales, outputs)
+  const [pieces, pieceFactors] = [cut(x, 1), transposed ? cut(factors, 0) : []]
+  const parts = pieces.map((piece, i) => {
+    const left = transposed ? context.node('Mul', [piece, pieceFactors[i]]) : piece
+    const right = [signed(context, rowsOf(starts[i], ends[i])!, wide, width), transposed ? context.float(1) : factors] as const // prettier-ignore
+    return multiplyRows(context, left, right, node.shape[0], count > 1 ? undefined : [output(0)])
   })
   parts.reduce((sum, part, i) => context.node('Add', [sum, part], i === count - 1 ? [output(0)] : undefined))
 }
@@ -101,8 +103,7 @@ export function writeQuantizedRounded(context: OnnxContext, written: Quantized):
 function multiplyRows(
   context: OnnxContext,
   x: string,
-  matrix: string,
-  scales: string,
+  [matrix, scales]: readonly [string, string],
   rows: number,
   y: readonly string[] | undefined,
 ): string {
@@ -118,26 +119,18 @@ function multiplyRows(
   return context.node('Mul', [sums, context.node('Unsqueeze', [steps, last])], y)
 }
 
-/** Rows of codes as signed bytes, the form that processors multiply by: made once, when the model is loaded. */
-function signed(context: OnnxContext, codes: string, [start, end]: readonly [number, number], width: number): string {
-  const range = [
-    [start, 0],
-    [end, width],
-    [0, 1],
-  ].map(list => context.int64s(list))
+/** Codes as signed bytes, which processors multiply by, without what fills the last block: made once, when the model is loaded. */
+function signed(context: OnnxContext, codes: string, wide: number, width: number): string {
+  const range = [[0], [width], [1]].map(list => context.int64s(list))
   const top = context.bytes('top', onnxElementTypes.uint8, [], () => Uint8Array.of(128))
-  const turned = context.node('BitwiseXor', [context.node('Slice', [codes, ...range]), top])
+  const turned = context.node('BitwiseXor', [wide === width ? codes : context.node('Slice', [codes, ...range]), top])
   return context.node('Cast', [turned], undefined, { to: { int: onnxElementTypes.int8 } })
 }
 
-/** The scales of some outputs whose blocks share them: [end − start] */
-function outputScales(context: OnnxContext, scales: string, [start, end]: readonly [number, number]): string {
-  const range = [
-    [start, 0],
-    [end, 1],
-    [0, 1],
-  ].map(list => context.int64s(list))
-  return context.node('Reshape', [context.node('Slice', [scales, ...range]), context.int64s([-1])])
+/** The scales of outputs whose blocks share them: [outputs] */
+function outputScales(context: OnnxContext, scales: string, outputs: number): string {
+  const range = [[0], [1], [1]].map(list => context.int64s(list))
+  return context.node('Reshape', [context.node('Slice', [scales, ...range]), context.int64s([outputs])])
 }
 
 function onesOf(context: OnnxContext, shape: readonly number[]): string {

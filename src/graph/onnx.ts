@@ -56,7 +56,7 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
     return { name, onnxName, dtype: node.dtype, shape: node.shape }
   })
   writer.writeOperations()
-  // of a matrix in two layouts often one alone is read
+  // of a matrix in two layouts often one alone is read, of other values only views
   const read = new Set(writer.nodes.flatMap(node => node.inputs))
   const fed = Object.entries(everyInput).filter(([name]) => !frozen.has(name) && read.has(name))
   const inputs = Object.fromEntries(fed)
@@ -64,7 +64,7 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
     bytes: encodeOnnx({
       opsets: { '': 21, ...(writer.nodes.some(({ domain }) => domain !== '') && { 'com.microsoft': 1 }) },
       nodes: writer.nodes,
-      initializers: writer.initializers,
+      initializers: writer.initializers.filter(({ name }) => read.has(name)),
       inputs: Object.entries(inputs).map(([name, type]) => describe(name, type)),
       outputs: named.map(({ onnxName, ...type }) => describe(onnxName, type)),
     }),
@@ -174,6 +174,11 @@ function storedBytes(tensor: FrozenTensor | MemoryTensor): OnnxInitializer['byte
   return { location, offset, length }
 }
 
+function partOf(bytes: OnnxInitializer['bytes'], [start, end]: readonly [number, number]): OnnxInitializer['bytes'] {
+  if (bytes instanceof Uint8Array) return bytes.subarray(start, end)
+  return { ...bytes, offset: bytes.offset + start, length: end - start }
+}
+
 /** Collects the nodes and stored values of one model. */
 class ModelWriter implements OnnxContext {
   readonly nodes: OnnxNode[] = []
@@ -275,11 +280,16 @@ class ModelWriter implements OnnxContext {
     return this.stored.has(name) ? name : this.store(name, { elementType, shape, bytes: make() })
   }
 
-  view(name: string, elementType: number, shape: readonly number[]): string | undefined {
+  view(
+    name: string,
+    elementType: number,
+    shape: readonly number[],
+    range?: readonly [number, number],
+  ): string | undefined {
     const original = this.initializers.find(value => value.name === name)
-    return (
-      original && this.store(`${name}:${elementType}:${shape.join()}`, { elementType, shape, bytes: original.bytes })
-    )
+    if (original === undefined) return undefined
+    const bytes = range ? partOf(original.bytes, range) : original.bytes
+    return this.store(`${name}:${elementType}:${shape.join()}${range ? `:${range[0]}` : ''}`, { elementType, shape, bytes }) // prettier-ignore
   }
 
   halfOf(name: string): string | undefined {
