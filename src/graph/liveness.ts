@@ -48,7 +48,9 @@ function bytesOf({ shape, dtype }: Node): number {
 
 /** What an operation takes while it runs, beside what it reads and writes. */
 function passingBytes(written: Node): number {
-  return written.op === 'Where' ? 2 * bytesOf(written) : 0 // what comes from either side is written apart first
+  if (written.op === 'Where') return 2 * bytesOf(written) // what comes from either side is written apart first
+  // sums of rounded rows have no scales yet
+  return written.op === 'QuantizedMatMul' && written.inputs.length > 3 ? bytesOf(written) : 0
 }
 
 function sourceOf(node: Node): Node {

@@ -62,9 +62,11 @@ export function predictMemory(graph: Graph, settings: MemorySettings): MemoryNee
   const { programBytes, nodeBytes, apart, width } = engines[settings.engine]
   const nodes = topologicalOrder(Object.values(graph.outputs))
   const stored = sum([...frozen.values()].map(bytesOf))
+  const mirrors = new Set(nodes.filter(({ op }) => op === 'QuantizedMatMul').flatMap(({ inputs }) => inputs.slice(3)))
+  const rewritten = sum([...mirrors].map(bytesOf)) // codes as signed bytes, while they are brought into order
   const evaluation = apart ? peakBytes({ outputs: { loss: graph.outputs.loss } }) : 0
   const need = {
-    weights: weights + 2 * stored, // step and evaluation each have theirs
+    weights: weights + 2 * stored + rewritten, // step and evaluation each have theirs
     gradients: 4 * trained * (accumulate > 1 ? 2 : 1),
     optimizerState: stateBytes * trained,
     activations: width * (peakBytes(graph) + evaluation),
