@@ -7,6 +7,8 @@ import { recomputeBetween, recomputeFactors } from '../graph/recompute.js'
 import { blockStates, placesBefore } from './block-states.js'
 import { decoderLogits } from './decoder-graph.js'
 import { lossGradients, plainLoss, rowsAtOnce, type LossInputs, type LossSettings } from './loss.js'
+import type { Method } from './method.js'
+import type { ModelConfig } from './model-config.js'
 import type { BoundParts } from './parts.js'
 import { addTables, takeRows, type TableGradient } from './row-gradients.js'
 import type { Model } from './weights.js'
@@ -28,6 +30,20 @@ export interface StepSettings extends StepShape, LossSettings {
   readonly recomputing?: boolean
   /** Bytes of one logit where it is computed; default 4. */
   readonly logitBytes?: number
+}
+
+/** Memory that a step with an adapter may take for what could be computed again: some 10 % of its time. */
+const spareBytes = 2 ** 29
+
+/**
+ * Whether the norms, activations and attention weights of all blocks together are too large to be kept for the backward
+ * pass. Full training has less memory to spare: its gradients and moments are as large as the model.
+ */
+export function isWorthRecomputing(config: ModelConfig, method: Method, { batch, length }: StepShape): boolean {
+  const { layers, heads, innerWidth, width } = config
+  return (
+    method.kind === 'full' || 4 * layers * batch * length * (heads * length + 2 * innerWidth + 2 * width) > spareBytes
+  )
 }
 
 export interface StepGraph {

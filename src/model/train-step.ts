@@ -11,7 +11,14 @@ import { checkTrainable } from './frozen-tensor.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts } from './parts.js'
 import { createRowGradient, type SharedRows } from './row-gradients.js'
-import { batchKeys, evaluationGraph, forwardGraph, stepGraph, type StepSettings } from './step-graph.js'
+import {
+  batchKeys,
+  evaluationGraph,
+  forwardGraph,
+  isWorthRecomputing,
+  stepGraph,
+  type StepSettings,
+} from './step-graph.js'
 import type { Batch, Parameter, StepResult, TrainingStep } from './step.js'
 import type { Model } from './weights.js'
 
@@ -58,7 +65,8 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   if (method.kind === 'full') checkTrainable(model, names)
   placeTrained(adapter?.weights ?? model.weights, names)
   const parts = bindParts(model, adapter, { ...forms, dropout: dropout?.apply })
-  const settings = { recomputing: runtime.recomputes, logitBytes: runtime.computesHalf ? 2 : 4, ...options }
+  const recomputing = runtime.recomputes && isWorthRecomputing(model.config, method, options)
+  const settings = { recomputing, logitBytes: runtime.computesHalf ? 2 : 4, ...options }
   const graph = stepGraph(model, parts, names, settings)
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
