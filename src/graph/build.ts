@@ -287,16 +287,6 @@ export function quantizedMatmul(
   return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
 }
 
-/**
- * x·Wᵀ for x [..., K] and a frozen W [N, K] in bfloat16; only x has a gradient.
- * @param mirror Wᵀ [K, N], the same numbers: products are fastest where the summed axis lies last
- * @throws AppError `shape`
- */
-export function halfMatmul(x: Node, w: Node, mirror: Node): Node {
-  const y = one('HalfMatMul', [rowsOf(x), w, mirror], {})
-  return reshape(y, [...x.shape.slice(0, -1), y.shape[1]])
-}
-
 /** What `CachedAttention` reads, by name; shapes stand there. */
 export interface CachedAttentionInputs {
   readonly query: Node

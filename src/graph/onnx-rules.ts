@@ -83,8 +83,6 @@ const standard: OnnxTable = {
       alpha: { float: alpha },
     }),
   QuantizedMatMul: writeQuantized,
-  HalfMatMul: (context, { inputs: [x, w], output }) =>
-    void context.node('MatMul', [x, swapLast(context, castTo(context, w, 'float32'), 2)], [output(0)]),
   CachedAttention: writeCachedAttention,
   Softmax: onAxis('Softmax'),
   LogSoftmax: onAxis('LogSoftmax'),
@@ -189,8 +187,6 @@ const onnxruntime: OnnxTable = {
     else context.node('FusedMatMul', inputs, [output(0)], attributes, contrib)
   },
   QuantizedMatMul: writeQuantizedFused,
-  HalfMatMul: (context, { inputs: [x, w], output }) =>
-    void context.node('Gemm', [x, castTo(context, w, 'float32')], [output(0)], { transB: flag(true) }),
   CachedAttention: writeCachedAttentionFused,
   LayerNorm: (context, { inputs, output, attributes: { epsilon } }) =>
     void context.node('LayerNormalization', inputs, [output(0), output(1), output(2)], {

@@ -93,8 +93,6 @@ export interface OpAttributes {
    * ways ready, the codes of Wᵀ, uint8 [inputs, blocks, block·bits/8]: all blocks of an output share one scale then.
    */
   QuantizedMatMul: QuantizedProduct
-  /** x [M, K] float32 times Wᵀ for a frozen bfloat16 W [N, K]; then Wᵀ [K, N] as it lies in memory, for the way back. */
-  HalfMatMul: None
   /**
    * Attention of new tokens over a cache that takes them in. Inputs: queries [N, H·D], keys and values [N, Hk·D] of N = B·T
    * tokens; cached keys and values [B, Hk, S, D]; int32 [B]: the place of each row's last token; int32 []: places in use by
@@ -199,15 +197,6 @@ const typeRules: { readonly [Op in OpName]: TypeRule<Op> } = {
     checkShape('QuantizedMatMul', 'scales', scales, codes.shape.slice(0, 2))
     if (mirror) checkCodes(mirror, { ...attributes, inputs: outputs, outputs: inputs })
     return [{ dtype: x.dtype, shape: [x.shape[0], transposed ? inputs : outputs] }]
-  },
-  HalfMatMul: ([x, w, mirror]) => {
-    checkRank('HalfMatMul', x, 2)
-    checkRank('HalfMatMul', w, 2)
-    checkDType('HalfMatMul', x, 'float32')
-    for (const matrix of [w, mirror]) checkDType('HalfMatMul', matrix, 'bfloat16')
-    checkShape('HalfMatMul', 'mirror', mirror, [x.shape[1], w.shape[0]])
-    checkShape('HalfMatMul', 'matrix', w, [w.shape[0], x.shape[1]])
-    return [{ dtype: x.dtype, shape: [x.shape[0], w.shape[0]] }]
   },
   CachedAttention: ([query, key, value, pastKey, pastValue, last, total, layout], { heads, keyHeads }) => {
     checkRank('CachedAttention', pastKey, 4)
@@ -323,7 +312,7 @@ const inputCounts: { readonly [Op in OpName]: number | '3 or 4' | 'one or more' 
   ...{ Input: 0, Constant: 0, StopGradient: 1, Add: 2, Sub: 2, Mul: 2, Div: 2, Maximum: 2, Minimum: 2 },
   ...{ Neg: 1, Abs: 1, Sign: 1, Round: 1, Exp: 1, Log: 1, Sqrt: 1, Sin: 1, Cos: 1, Tanh: 1, Sigmoid: 1, Erf: 1 },
   ...{ Relu: 1, Silu: 1, Gelu: 1, Where: 3, Equal: 2, Less: 2, LessOrEqual: 2, Greater: 2, And: 2, Not: 1, Cast: 1 },
-  ...{ QuantizedMatMul: '3 or 4' as const, HalfMatMul: 3, CachedAttention: 8 },
+  ...{ QuantizedMatMul: '3 or 4' as const, CachedAttention: 8 },
   ...{ MatMul: 2, Linear: 3, Softmax: 1, LogSoftmax: 1, ReduceSum: 1, ReduceMean: 1, ReduceMax: 1, Reshape: 1 },
   ...{ Transpose: 1, Concat: 'one or more' as const, Slice: 1, Pad: 1, Split: 1, Expand: 1, Gather: 2 },
   ...{ ScatterAddRows: 3, GatherElements: 2, ScatterElementsAdd: 3, LayerNorm: 3, RmsNorm: 2, CrossEntropy: 2 },

@@ -112,8 +112,6 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
   QuantizedMatMul: ({ inputs: [, codes, scales, mirror], attributes }, dy) => [
     quantizedGradient({ codes, scales }, attributes, mirror, dy),
   ],
-  // y = x·Wᵀ: dx = dy·W, which is a product like the first with the other layout
-  HalfMatMul: ({ inputs: [, w, mirror] }, dy) => [g.halfMatmul(dy, mirror, w)],
   CachedAttention: notDifferentiable('CachedAttention', {
     en: 'it is there for generation alone',
     ru: 'она нужна только для генерации',

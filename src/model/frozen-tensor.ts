@@ -81,8 +81,8 @@ export function toRows({ shape, data }: FloatTensor, inOut: boolean): Float32Arr
 }
 
 /** [height, width] to [width, height], in squares that fit a cache. */
-export function transposed<A extends Float32Array | Uint16Array>(from: A, height: number, width: number): A {
-  const to = from.slice() as A
+function transposed(from: Float32Array, height: number, width: number): Float32Array {
+  const to = new Float32Array(from.length)
   const side = 32
   for (let top = 0; top < height; top += side)
     for (let left = 0; left < width; left += side)

@@ -1,5 +1,5 @@
 // Weights of a model (and an adapter) to the graph inputs that the decoder is built on, with the arrays to feed them.
-import { add, cast, constant, gather, halfMatmul, input, linear, matmul, mul, quantizedMatmul, reshape, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
+import { add, cast, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor, FrozenTensor } from '../graph/tensor.js'
 import { adapterNames, checkAdapter, savedTensors, type Adapter } from './adapter.js'
@@ -8,7 +8,7 @@ import { kindOf } from './adapter-kinds.js'
 import { architectures } from './architectures.js'
 import type { Parts } from './decoder-graph.js'
 import { frozenForm } from './frozen-tensor.js'
-import { halfName, halfOf, transposedHalf } from './half-matrix.js'
+import { halfName, halfOf } from './half-matrix.js'
 import type { QuantisedMatrix } from './quantise.js'
 import type { Model } from './weights.js'
 
@@ -48,7 +48,7 @@ export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions
   const weight = (name: string): Node => inputs.input(inputs.override(name))
   const plain = (x: Node, module: string, options = { bias: true }): Node => {
     const bias = options.bias && model.weights.has(`${module}.bias`) ? weight(`${module}.bias`) : undefined
-    const short = inputs.product(x, `${module}.weight`) ?? inputs.halfProduct(x, `${module}.weight`)
+    const short = inputs.product(x, `${module}.weight`)
     if (short) return bias ? add(short, bias) : short
     return linear(x, inputs.matrix(`${module}.weight`), bias, { transposeB })
   }
@@ -108,7 +108,6 @@ export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions
 
 /** Inputs by name: a tensor replaced whole is the adapter's, a table with trained rows has zeros in their place. */
 function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf }: PartsOptions) {
-  const { layout } = architectures[model.config.modelType].names
   if (adapter) checkAdapter(model, adapter)
   const replaced = new Set(adapter ? savedTensors(model.config, adapter.saved) : [])
   const nodes = new Map<string, Node>()
@@ -151,15 +150,6 @@ function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf
         once(halfName(name), () => table(halfName(name), halfOf(model.weights.get(name)!))),
         'float32',
       )
-    },
-    /** x times a frozen matrix in bfloat16, in both layouts; undefined when it is none. */
-    halfProduct: (x: Node, name: string): Node | undefined => {
-      if (!isHalfOwn(name)) return undefined
-      const tensor = halfOf(model.weights.get(name)!)
-      const straight = once(halfName(name), () => table(halfName(name), tensor))
-      const turnedName = `${halfName(name)}.transpose`
-      const turned = once(turnedName, () => table(turnedName, transposedHalf(tensor)))
-      return halfMatmul(x, ...(layout === 'out-in' ? ([straight, turned] as const) : ([turned, straight] as const)))
     },
     /** x times a weight in codes; undefined when it is none, or the adapter has another in its place. */
     product: (x: Node, name: string): Node | undefined => {

@@ -1,5 +1,4 @@
 // Turns a graph and its inputs into values in float64, slowly: the reference that gradients and runtimes are held against.
-import { fromBfloat16 } from '../../src/formats/half.js'
 import type { Node } from '../../src/graph/graph.js'
 import type { OpAttributes, OpName } from '../../src/graph/ops.js'
 import { topologicalOrder } from '../../src/graph/order.js'
@@ -35,8 +34,7 @@ function evaluateOne(
 }
 
 /** float64 from any host array. */
-export function fromHost({ dtype, shape, data }: HostTensor): Value {
-  if (dtype === 'bfloat16') return { shape, data: Float64Array.from(fromBfloat16(data as Uint16Array)) }
+export function fromHost({ shape, data }: HostTensor): Value {
   return { shape, data: Float64Array.from(data as ArrayLike<number | bigint>, Number) }
 }
 
@@ -202,7 +200,6 @@ const evaluators: { readonly [Op in OpName]: Evaluator<Op> } = {
     })
     return [product({ transposeA: false, transposeB: !transposed, alpha: 1 }, x, matrix)]
   },
-  HalfMatMul: ([x, w]) => [product({ transposeA: false, transposeB: true, alpha: 1 }, x, w)],
   Softmax: ([x], { axis }) => unary(Math.exp)([logSoftmax(x, axis)]),
   LogSoftmax: ([x], { axis }) => [logSoftmax(x, axis)],
   ReduceSum: ([x], attributes) => [reduce(x, attributes, 0, (a, b) => a + b)],

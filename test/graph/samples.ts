@@ -1,5 +1,4 @@
 // Small graphs for every operation; the gradient check and the comparison with runtimes walk them all.
-import { toBfloat16 } from '../../src/formats/half.js'
 import * as g from '../../src/graph/build.js'
 import type { Node } from '../../src/graph/graph.js'
 import type { OpName } from '../../src/graph/ops.js'
@@ -69,16 +68,6 @@ function mirroredProduct(x: Node, bits: 8 | 4): Node {
   }
   const attributes = { inputs: 32, outputs: 32, bits, block: 16, activations: 'float32' } as const
   return g.quantizedMatmul(x, tables, attributes, tables.codes)
-}
-
-/** A product with a matrix of quarters, which bfloat16 holds exactly. */
-function halfProduct(x: Node, [rows, columns]: readonly [number, number]): Node {
-  const at = (row: number, column: number): number => ((row * 7 + column * 3) % 9) / 4 - 1
-  const matrix = (height: number, width: number, value: typeof at): Node => {
-    const values = Float32Array.from({ length: height * width }, (_, i) => value(Math.floor(i / width), i % width))
-    return g.constant({ dtype: 'bfloat16', shape: [height, width], data: toBfloat16(values) })
-  }
-  return g.halfMatmul(x, matrix(rows, columns, at), matrix(columns, rows, (row, column) => at(column, row))) // prettier-ignore
 }
 
 const attention = { heads: 4, keyHeads: 2, scale: 0.5, cap: 0, window: 0 }
@@ -168,10 +157,6 @@ export const samples: { readonly [Op in OpName]: readonly Sample[] } = {
     { shapes: [[3, 6]], build: (x: Node) => quantizedProduct(x, { inputs: 20, outputs: 6, bits, transposed: true }) },
     { shapes: [[2, 1, 32]], build: (x: Node) => mirroredProduct(x, bits) },
   ]),
-  HalfMatMul: [
-    { shapes: [[3, 5]], build: x => halfProduct(x, [4, 5]) },
-    { shapes: [[2, 3, 4]], build: x => halfProduct(x, [6, 4]) },
-  ],
   Softmax: [...pointwise(x => g.softmax(x)), ...pointwise(x => g.softmax(x, 0))],
   LogSoftmax: [...pointwise(x => g.logSoftmax(x)), ...pointwise(x => g.logSoftmax(x, 0))],
   ReduceSum: reducing(g.reduceSum),
