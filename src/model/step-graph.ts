@@ -60,7 +60,7 @@ export function stepGraph(
   names: readonly string[],
   settings: StepSettings,
 ): StepGraph {
-  const { inputs, streams } = forward(model, parts, settings)
+  const { inputs, streams } = forwardPass(model, parts, settings)
   const wrt = names.map(parts.input)
   const seed = input('scale', [])
   const loss = lossGradients(inputs, wrt, seed, rowsOf(model, inputs, wrt, settings), settings)
@@ -76,19 +76,19 @@ export function stepGraph(
  * @returns []
  */
 export function evaluationGraph(model: Model, parts: BoundParts, settings: StepSettings): Node {
-  const { inputs } = forward(model, parts, settings)
+  const { inputs } = forwardPass(model, parts, settings)
   return plainLoss(inputs, rowsOf(model, inputs, [], settings))
 }
 
 /** @returns logits [B·T, V] and the loss of evaluation */
 export function forwardGraph(model: Model, parts: BoundParts, shape: StepShape): { lossSum: Node; logits: Node } {
-  const { inputs } = forward(model, parts, shape)
+  const { inputs } = forwardPass(model, parts, shape)
   const logits = inputs.logits(inputs.states)
   return { lossSum: plainLoss({ ...inputs, logits: () => logits }, logits.shape[0]), logits }
 }
 
 /** @returns also the stream before the first block and after each */
-function forward(model: Model, parts: BoundParts, { batch, length }: StepShape) {
+export function forwardPass(model: Model, parts: BoundParts, { batch, length }: StepShape) {
   checkLength(model, length, placesBefore(parts))
   const { config } = model
   const [ids, labels, positions, segments] = batchKeys.map(key => input(key, [batch, length], 'int64'))
@@ -103,14 +103,14 @@ function forward(model: Model, parts: BoundParts, { batch, length }: StepShape) 
 }
 
 /** Rows of logits at once: it matters whether a matrix as large as the head is trained behind the states. */
-function rowsOf({ config }: Model, { states }: LossInputs, wrt: readonly Node[], settings: StepSettings): number {
+export function rowsOf({ config }: Model, { states }: LossInputs, wrt: readonly Node[], settings: StepSettings): number {
   const head = config.vocabulary * config.width
   const trained = wrt.some(({ shape }) => shape.length === 2 && shape[0] * shape[1] === head)
   return rowsAtOnce(settings, { count: states.shape[0], ...config, trained, logitBytes: settings.logitBytes })
 }
 
 /** What the blocks and what the head give for one tensor. */
-function sumOf(trunk: Node, head: Node | undefined): Node {
+export function sumOf(trunk: Node, head: Node | undefined): Node {
   if (head === undefined) return trunk
   return knownNumber(trunk) === 0 ? head : addTables(trunk, head)
 }

@@ -30,13 +30,20 @@ export interface StepResult {
   readonly tokens: number
 }
 
+/** Told of parameters whose gradients are whole; they stay as they are until it is done. */
+export type OnGroup = (group: readonly Parameter[], result: StepResult) => Promise<void>
+
 export interface TrainingStep {
   readonly parameters: readonly Parameter[]
+  /** Where gradients do not all exist at once: the parameters in the groups of which `run` tells, in its order. */
+  readonly groups?: readonly (readonly Parameter[])[]
   /**
    * Forward and backward: overwrites each parameter's gradient with d(scale · lossSum)/dp.
    * @param update number of the optimizer step, from 0: what dropout leaves out depends on it
+   * @param onGroup told of each of the `groups`, whose gradients the next group's may overwrite; it may change their
+   * parameters, which the rest of the run does not read
    */
-  run(batch: Batch, scale: number, update?: number): Promise<StepResult>
+  run(batch: Batch, scale: number, update?: number, onGroup?: OnGroup): Promise<StepResult>
   /** Forward only. */
   evaluate(batch: Batch): Promise<StepResult>
   close(): Promise<void>

@@ -117,7 +117,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
 }
 
 /** Gives tensors arrays that the update works on in place; the arrays that were there before are let go. */
-function placeTrained(weights: Map<string, FloatTensor>, names: readonly string[]): void {
+export function placeTrained(weights: Map<string, FloatTensor>, names: readonly string[]): void {
   const place = openPlaces()
   for (const name of names) {
     const tensor = weights.get(name)!
@@ -153,22 +153,22 @@ function gradientName(name: string): string {
   return `gradient:${name}`
 }
 
-function floats(shape: readonly number[], data: Float32Array): HostTensor {
+export function floats(shape: readonly number[], data: Float32Array): HostTensor {
   return { dtype: 'float32', shape, data }
 }
 
-function batchFeeds(data: Batch): Record<string, HostTensor> {
+export function batchFeeds(data: Batch): Record<string, HostTensor> {
   const shape = [data.batch, data.length]
   return Object.fromEntries(batchKeys.map(key => [key, { dtype: 'int64', shape, data: data[key] }]))
 }
 
-function countTokens({ labels }: Batch): number {
+export function countTokens({ labels }: Batch): number {
   let count = 0
   for (const label of labels) if (label !== -100n) count++
   return count
 }
 
-function checkBatch(data: Batch, batch: number, length: number): void {
+export function checkBatch(data: Batch, batch: number, length: number): void {
   if (data.batch === batch && data.length === length && batchKeys.every(key => data[key].length === batch * length))
     return
   throw new AppError('shape', {

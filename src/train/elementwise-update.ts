@@ -13,11 +13,11 @@ export interface ElementwiseSlot {
   readonly loop: BoundLoop
 }
 
-/** Loops that share threads: the update, and the norm of the gradients. */
+/** Loops that share threads: the update, and the norm of the gradients; of one group of parameters at a time. */
 export interface ElementwiseUpdate {
-  run(numbers: StepNumbers): Promise<void>
-  /** Global norm of the gradients of all parameters; the same number on any number of threads. */
-  norm(): Promise<number>
+  run(group: number, numbers: StepNumbers): Promise<void>
+  /** Sum of the squares of the gradients of a group; the same number on any number of threads. */
+  squares(group: number): Promise<number>
   close(): Promise<void>
 }
 
@@ -30,47 +30,59 @@ const leastShare = 1 << 21
 /** Some threads take all that memory gives; more would only wait. */
 const mostThreads = 8
 
-/** @param all every parameter of the optimizer @param threads at most; default all cores */
+/** The parameters of a group, and those of them whose numbers move one by one. */
+export interface ElementwiseGroup {
+  readonly parameters: readonly Parameter[]
+  readonly slots: readonly ElementwiseSlot[]
+}
+
+/** @param groups of all parameters @param threads at most; default all cores */
 export function createElementwiseUpdate(
-  slots: readonly ElementwiseSlot[],
-  all: readonly Parameter[],
+  groups: readonly ElementwiseGroup[],
   threads = availableParallelism(),
 ): ElementwiseUpdate {
-  const updates = slots.flatMap(({ loop }) => loop.inPlace ?? [])
-  const parts = all.map(({ gradient }) => ({ gradient, whole: wholeStretches(gradient) }))
-  const squares = parts.flatMap(({ whole }) => whole ?? [])
-  const count = Math.max(...[updates, squares].map(works => works.reduce((sum, { length }) => sum + length, 0)))
+  const works = groups.map(worksOf)
+  const counts = [works.flatMap(({ updates }) => updates), works.flatMap(({ squares }) => squares)]
+  const count = Math.max(...counts.map(all => all.reduce((sum, { length }) => sum + length, 0)))
   const used = Math.max(1, Math.min(threads, mostThreads, Math.floor(count / leastShare)))
-  const pool = openLoopThreads(
-    [
-      { works: updates, chunk },
-      { works: squares, chunk: stretch },
-    ],
-    used,
-  )
-  let hasRun = false
+  const sets = works.flatMap(({ updates, squares }) => [
+    { works: updates, chunk },
+    { works: squares, chunk: stretch },
+  ])
+  const pool = openLoopThreads(sets, used)
+  const hasRun = new Set<number>()
   return {
-    async run(step) {
-      const numbered = slots.map(({ loop, rule, parameter }) => ({
+    async run(group, step) {
+      const numbered = groups[group].slots.map(({ loop, rule, parameter }) => ({
         loop,
         numbers: loop.numbers(rule.coefficients(step, parameter.decay)),
       }))
       const inPlace = numbered.flatMap(({ loop, numbers }) => (loop.inPlace ? [numbers] : []))
       // the first run meets the pages of new moments: two threads take 3 s for those of 124 million numbers, one 1 to 2 s
-      await pool.run(0, inPlace, !hasRun)
-      hasRun = true
+      await pool.run(2 * group, inPlace, !hasRun.has(group))
+      hasRun.add(group)
       for (const { loop, numbers } of numbered) loop.runRest(numbers)
     },
-    async norm() {
-      const sums = await pool.run(1, squares.map(() => [])) // prettier-ignore
+    async squares(group) {
+      const { parts, squares } = works[group]
+      const sums = await pool.run(2 * group + 1, squares.map(() => [])) // prettier-ignore
       let [at, total] = [0, 0]
       for (const { gradient, whole } of parts) {
         const end = at + (whole?.length ?? 0) / stretch
         total += totalOfSquares(gradient, sums.subarray(at, end))
         at = end
       }
-      return Math.sqrt(total)
+      return total
     },
     close: () => pool.close(),
+  }
+}
+
+function worksOf({ parameters, slots }: ElementwiseGroup) {
+  const parts = parameters.map(({ gradient }) => ({ gradient, whole: wholeStretches(gradient) }))
+  return {
+    parts,
+    updates: slots.flatMap(({ loop }) => loop.inPlace ?? []),
+    squares: parts.flatMap(({ whole }) => whole ?? []),
   }
 }

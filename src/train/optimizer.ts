@@ -27,6 +27,11 @@ export interface Optimizer {
    */
   step(learningRate: number, gradientScale?: number): Promise<void>
   /**
+   * Begins a step whose gradients come group by group; every group must come once.
+   * @returns updates the parameters of a group in place from their gradients, unless these are not all finite
+   */
+  stepByGroups(learningRate: number): UpdateGroup
+  /**
    * Global norm of all gradients, as torch.nn.utils.clip_grad_norm_ computes it; not finite when any gradient is not.
    * On all threads of the update, with the same result on one.
    */
@@ -36,6 +41,9 @@ export interface Optimizer {
   load(state: OptimizerState): void
   close(): Promise<void>
 }
+
+/** @returns the sum of the squares of the group's gradients */
+type UpdateGroup = (group: readonly Parameter[]) => Promise<number>
 
 /** A parameter with what its rule keeps beside it. */
 interface Slot {
@@ -47,21 +55,35 @@ interface Slot {
   readonly elementwise?: ElementwiseSlot
 }
 
+interface OptimizerOptions {
+  /** Those that update numbers one by one, this one included; default all cores. Results are the same. */
+  readonly threads?: number
+  /** Parameters whose gradients exist at one time; default all of them. */
+  readonly groups?: readonly (readonly Parameter[])[]
+}
+
 /**
  * @param runtime where the rules that need matrix products run
- * @param options.threads that update numbers one by one, this one included; default all cores. Results are the same
  * @throws AppError `unknown-optimizer`, `unknown-optimizer-setting`, `bad-optimizer`; `runtime-compile` from the runtime
  */
 export async function createOptimizer(
   settings: OptimizerSettings,
   parameters: readonly Parameter[],
   runtime: Runtime,
-  { threads }: { readonly threads?: number } = {},
+  { threads, groups = [parameters] }: OptimizerOptions = {},
 ): Promise<Optimizer> {
   const choose = findRule(settings)
   const programs = await compileRules(choose, parameters, runtime)
   const slots = parameters.map(parameter => createSlot(parameter, choose, programs))
-  const elementwise = createElementwiseUpdate(slots.flatMap(slot => slot.elementwise ?? []), parameters, threads) // prettier-ignore
+  const slotsOf = groups.map(group => slots.filter(({ parameter }) => group.includes(parameter)))
+  const elementwise = createElementwiseUpdate(
+    groups.map((group, i) => ({ parameters: group, slots: slotsOf[i].flatMap(slot => slot.elementwise ?? []) })),
+    threads,
+  )
+  const updateGroup = async (group: number, numbers: StepNumbers): Promise<void> => {
+    await elementwise.run(group, numbers)
+    for (const { update } of slotsOf[group]) await update?.(numbers)
+  }
   let steps = 0
   return {
     settings,
@@ -69,10 +91,24 @@ export async function createOptimizer(
     async step(learningRate, gradientScale = 1) {
       steps++
       const numbers = { step: steps, learningRate, gradientScale }
-      await elementwise.run(numbers)
-      for (const { update } of slots) await update?.(numbers)
+      for (const group of groups.keys()) await updateGroup(group, numbers)
     },
-    gradientNorm: () => elementwise.norm(),
+    stepByGroups(learningRate) {
+      let numbers: StepNumbers | undefined
+      return async parameters => {
+        const group = groups.indexOf(parameters)
+        const squares = await elementwise.squares(group)
+        if (!Number.isFinite(squares)) return squares
+        numbers ??= { step: ++steps, learningRate, gradientScale: 1 } // a step that updates nothing is none
+        await updateGroup(group, numbers)
+        return squares
+      }
+    },
+    async gradientNorm() {
+      let squares = 0
+      for (const group of groups.keys()) squares += await elementwise.squares(group)
+      return Math.sqrt(squares)
+    },
     state: () => ({ step: steps, moments: new Map(slots.flatMap(namedArrays)) }),
     load(state) {
       const mine = new Map(slots.flatMap(namedArrays))
