@@ -92,7 +92,7 @@ export function lossGradients(
       knownNumber(ofHead[i]) === 0 ? sum : sum === undefined ? ofHead[i] : addTables(sum, ofHead[i]),
     )
   }
-  return { lossSum: lossSum!, states: waitFor(concat(slopes, 0), [lossSum!, ...computed(head)]), head }
+  return { lossSum: lossSum!, states: waitFor(concat(slopes, 0), [...computed(head), lossSum!]), head }
 }
 
 function computed(head: readonly (Node | undefined)[]): readonly Node[] {
