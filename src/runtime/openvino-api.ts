@@ -1,5 +1,6 @@
 // Turns OpenVINO's C functions into typed ones; nothing native is loaded before the first call.
 import { promisify } from 'node:util'
+import type { LibraryHandle } from 'koffi'
 import type { DType, HostTensor } from '../graph/tensor.js'
 import { findTrim } from './heap.js'
 
@@ -14,6 +15,8 @@ export interface OpenvinoApi {
   freeCompiled(compiled: Handle): void
   /** Whether anything in the model reads this input: what nobody reads is left out of a compiled one. */
   hasInput(compiled: Handle, name: string): boolean
+  /** Lets go of the values of a model between its runs, where the library can; its next run takes memory anew. */
+  releaseValues(compiled: Handle): void
   createRequest(compiled: Handle): Handle
   freeRequest(request: Handle): void
   /** Where an array lies, which must stay alive and in place as long as the address is used. */
@@ -76,6 +79,7 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
   const inferCall = library.func('ov_infer_request_infer', 'int', [pointer])
   const inferAsync = promisify(inferCall.async as (request: Handle, done: (e: unknown, s: number) => void) => void)
 
+  const release = findRelease(library)
   const found: { buildNumber?: string } = {}
   check((library.func('ov_get_openvino_version', 'int', [koffi.out(koffi.pointer(version))]) as (to: object) => number)(found)) // prettier-ignore
   const core = creating(createCore)
@@ -99,6 +103,9 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
       if (found) freePort(made[0]!)
       return found
     },
+    releaseValues(compiled) {
+      release?.(koffi.decode(compiled, pointer) as Handle)
+    },
     createRequest: compiled => creating(createRequest, compiled),
     freeRequest: freeing('ov_infer_request_free'),
     addressOf: ({ data }) => koffi.address(bytesOf(data)),
@@ -116,6 +123,18 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
 /** Asking for `.buffer` moves a small array out of V8's heap for good; until then the collector may move it. */
 function bytesOf({ buffer, byteOffset, byteLength }: HostTensor['data']): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+/**
+ * `ov::CompiledModel::release_memory()`, which the C API lacks; a handle of the C API begins with a pointer to the object.
+ * Compilers that name it otherwise (Windows) have none.
+ */
+function findRelease(library: LibraryHandle): ((model: Handle) => void) | undefined {
+  try {
+    return library.func('_ZN2ov13CompiledModel14release_memoryEv', 'void', ['void *']) as (model: Handle) => void
+  } catch {
+    return undefined
+  }
 }
 
 /** OpenVINO's messages name lines of its sources first; the last lines say what is wrong. */

@@ -33,7 +33,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
       PERFORMANCE_HINT: 'LATENCY',
       ...(isCached && compiledCache()),
     }
-    return new OpenvinoProgram(api, written, properties)
+    return new OpenvinoProgram(api, written, properties, options.values === 'shared')
   }
   return {
     name: 'openvino',
@@ -123,6 +123,9 @@ interface Wrapped {
   readonly handle: Handle
 }
 
+/** Of the programs that share memory the one that ran last. */
+const sharing: { last: OpenvinoProgram | undefined } = { last: undefined }
+
 /** An open request. It owns the tensors of the last run, and so keeps the arrays under them from being collected. */
 class OpenvinoProgram implements Program {
   private readonly compiled: Handle
@@ -134,6 +137,7 @@ class OpenvinoProgram implements Program {
   private readonly tried = new Map<string, boolean>()
   /** The first run frees what OpenVINO had for inputs before it was given arrays, as much as all weights together. */
   private hasRun = false
+  private isRunning = false
   /** Runs of one request wait for each other. */
   private queue: Promise<unknown> = Promise.resolve()
 
@@ -141,6 +145,7 @@ class OpenvinoProgram implements Program {
     private readonly api: OpenvinoApi,
     private readonly written: WrittenGraph,
     properties: Readonly<Record<string, string>>,
+    private readonly sharesValues: boolean,
   ) {
     try {
       this.compiled = api.compile(written.bytes, properties)
@@ -167,6 +172,7 @@ class OpenvinoProgram implements Program {
 
   async close(): Promise<void> {
     await this.queue
+    if (sharing.last === this) sharing.last = undefined
     for (const { handle } of this.tensors.values()) this.api.freeTensor(handle)
     this.tensors.clear()
     this.api.freeRequest(this.request)
@@ -177,13 +183,29 @@ class OpenvinoProgram implements Program {
     const { outputs } = this.written
     for (const name of this.read) this.bind(name, feeds[name])
     for (const name of Object.keys(outputs)) this.bind(outputs[name].onnxName, results[name])
+    if (this.sharesValues) this.takeTurn()
+    this.isRunning = true
     try {
       await this.api.infer(this.request)
       if (!this.hasRun) this.api.returnFreed()
       this.hasRun = true
     } catch (cause) {
       throw failed('runtime-run', { en: 'failed while running', ru: 'остановился с ошибкой' }, cause)
+    } finally {
+      this.isRunning = false
     }
+  }
+
+  /** Of the programs that share memory only the last one has any. */
+  private takeTurn(): void {
+    if (sharing.last !== this) sharing.last?.release()
+    sharing.last = this
+  }
+
+  private release(): void {
+    if (this.isRunning) return // OpenVINO refuses, and nobody could hear it
+    this.api.releaseValues(this.compiled)
+    this.api.returnFreed()
   }
 
   private bind(name: string, host: HostTensor): void {
