@@ -11,6 +11,7 @@ import {
   not,
   reduceMean,
   reduceSum,
+  reshape,
   scalar,
   split,
   stopGradient,
@@ -59,7 +60,9 @@ export function plainLoss(inputs: LossInputs, rows: number): Node {
 interface LossGradients {
   /** Sum over the counted rows, with smoothing and z-loss: []. */
   readonly lossSum: Node
-  /** [N, C]; waits for everything else, so that no logits outlive the loss. */
+  /** [N, C] */
+  readonly slope: Node
+  /** The slope again; it waits for everything else, so that no logits outlive the loss. */
   readonly states: Node
   /** For each node of `wrt`; undefined where the head does not use it. */
   readonly head: readonly (Node | undefined)[]
@@ -85,14 +88,17 @@ export function lossGradients(
     const done = [lossSum, slopes.at(-1)].filter(node => node !== undefined).concat(computed(head))
     const start = waitFor(states, done)
     const loss = rowsLoss(inputs.logits(start), labels, settings)
-    const [slope, ...ofHead] = gradients(loss, [start, ...wrt], seed)
+    // the loss comes first: then the logits are read for the last time, and gradients take their place
+    const later = reshape(waitFor(reshape(seed, [1]), [loss]), [])
+    const [slope, ...ofHead] = gradients(loss, [start, ...wrt], later)
     slopes.push(slope)
     lossSum = lossSum === undefined ? loss : add(lossSum, loss)
     head = head.map((sum, i) =>
       knownNumber(ofHead[i]) === 0 ? sum : sum === undefined ? ofHead[i] : addTables(sum, ofHead[i]),
     )
   }
-  return { lossSum: lossSum!, states: waitFor(concat(slopes, 0), [...computed(head), lossSum!]), head }
+  const slope = concat(slopes, 0)
+  return { lossSum: lossSum!, slope, states: waitFor(slope, [lossSum!, ...computed(head)]), head }
 }
 
 function computed(head: readonly (Node | undefined)[]): readonly Node[] {
