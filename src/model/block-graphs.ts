@@ -96,9 +96,10 @@ function headPart(stream: Node, open: LossInputs, { model, parts, trained, setti
   const names = weightsOf([open.logits(open.states)], parts).filter(name => trained.has(name))
   const wrt = names.map(parts.input)
   const loss = lossGradients(open, wrt, input('scale', []), rowsOf(model, open, wrt, settings), settings)
-  const [before, ...trunk] = gradients(open.states, [stream, ...wrt], loss.states)
+  const [before, ...trunk] = gradients(open.states, [stream, ...wrt], loss.slope)
   const whole = trunk.map((gradient, i) => takeRows(sumOf(gradient, loss.head[i])))
   return {
+    // in this order: runtimes finish the loss first then, and the softmax and the gradients take the place of the logits
     outputs: { loss: loss.lossSum, [streamNames.slopeBefore]: before },
     gradients: new Map(names.map((name, i) => [name, whole[i]])),
   }

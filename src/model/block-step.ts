@@ -74,6 +74,12 @@ function createGroups({ weights }: Model, { embedding, blocks, head }: BlockGrap
   }
 }
 
+/** Numbers of all arrays of gradients. */
+function countOnce({ head, blocks, embedding }: Groups): number {
+  const arrays = new Set([head, ...blocks, embedding].flat().map(({ gradient }) => gradient))
+  return [...arrays].reduce((sum, { length }) => sum + length, 0)
+}
+
 /** Arrays beside those of weights: all different in one group (which `taken` tells), the same in several where they fit. */
 function shareGradients(): (data: Float32Array, taken: Set<Float32Array>) => Float32Array {
   const made: Float32Array[] = []
@@ -115,12 +121,14 @@ async function compileParts(graphs: BlockGraphs, groups: Groups, options: StepOp
     opened.push(program)
     return program
   }
-  const tokens = await compile(graphs.tokens)
-  const ofGraphs = new Map<Graph, Program>()
-  for (const { forward, backward } of new Set(graphs.blocks.map(({ programs }) => programs)))
-    for (const graph of [forward, backward]) ofGraphs.set(graph, await compile(graph))
   const ends = [...groups.head, ...groups.embedding]
   const [head, embedding] = [graphs.head, graphs.embedding].map(part => bindEnd(part, graphs, ends))
+  const ofBlocks = new Set(graphs.blocks.flatMap(({ programs: { forward, backward } }) => [forward, backward]))
+  const between = 4 * elementCount(streamShape(graphs)) * (graphs.blocks.length + 3)
+  await options.onNeeds?.({ graphs: [graphs.tokens, ...ofBlocks, head], gradients: countOnce(groups), between })
+  const tokens = await compile(graphs.tokens)
+  const ofGraphs = new Map<Graph, Program>()
+  for (const graph of ofBlocks) ofGraphs.set(graph, await compile(graph))
   let evaluation: Promise<Program> | undefined
   return {
     tokens,
@@ -193,11 +201,12 @@ class BlockStep implements ModelStep {
   private readonly scale = floats([], new Float32Array(1))
 
   constructor(
-    { tokens, blocks }: BlockGraphs,
+    graphs: BlockGraphs,
     private readonly parts: Groups,
     private readonly programs: Programs,
     private readonly options: BlockStepOptions,
   ) {
+    const { blocks } = graphs
     const { head, embedding } = parts
     this.groups = [head, ...parts.blocks.toReversed(), embedding].filter(group => group.length > 0)
     const byName = new Map(this.groups.flat().map(parameter => [parameter.name, parameter]))
@@ -205,7 +214,7 @@ class BlockStep implements ModelStep {
     this.blocks = blocks.map((part, i) => bindBlock(part, parts.blocks[i], options.weights))
     const lowest = embedding.length > 0 ? 0 : parts.blocks.findIndex(group => group.length > 0)
     this.lowest = lowest < 0 ? blocks.length : lowest
-    const { shape } = tokens.outputs[streamNames.after]
+    const shape = streamShape(graphs)
     const stream = (): HostTensor => floats(shape, new Float32Array(elementCount(shape)))
     this.streams = Array.from({ length: blocks.length + 1 }, stream)
     this.slopes = [stream(), stream()]
@@ -282,6 +291,10 @@ class BlockStep implements ModelStep {
     await embedding.program.run(given, embedding.results)
     embedding.addRows()
   }
+}
+
+function streamShape({ tokens }: BlockGraphs): readonly number[] {
+  return tokens.outputs[streamNames.after].shape
 }
 
 function bindBlock(part: BlockPart, group: Group, weights: Tensors): BoundBlock {

@@ -18,14 +18,24 @@ export interface MemoryNeed {
   readonly total: number
 }
 
+/** What a step will compile and keep. */
+export interface StepNeeds {
+  /** Programs that run one after another; the values of one take the place of those of another. */
+  readonly graphs: readonly Graph[]
+  /** Inputs that become part of the programs. */
+  readonly frozen?: ReadonlyMap<string, FrozenTensor>
+  /** Numbers of gradients that exist at one time. */
+  readonly gradients: number
+  /** Bytes of what one program leaves for another. Default 0. */
+  readonly between?: number
+}
+
 export interface MemorySettings {
   readonly engine: MemoryEngine
   /** Bytes that the process holds: its weights are loaded, nothing is compiled. */
   readonly resident: number
   /** Bytes of the weights among them. */
   readonly weights: number
-  /** Inputs that become part of the program. */
-  readonly frozen?: ReadonlyMap<string, FrozenTensor>
   /** Numbers that are trained. */
   readonly trained: number
   /** Bytes that the optimizer keeps for each of them: 8 for AdamW, 2 for its 8-bit form. */
@@ -39,37 +49,32 @@ interface Engine {
   /** Code of its library, its threads and buffers, those of the update; all compiled programs. */
   readonly programBytes: number
   readonly nodeBytes: number
-  /** Whether values of the step and those of the evaluation lie in memory of their own. */
-  readonly apart: boolean
   /** Share of the bytes that values in float32 would have, with the holes between them. */
   readonly width: number
 }
 
 const engines = {
-  onnxruntime: { programBytes: 60e6, nodeBytes: 5e3, apart: false, width: 1.2 },
-  openvino: { programBytes: 150e6, nodeBytes: 5e3, apart: true, width: 1.1 },
-  'openvino-bf16': { programBytes: 150e6, nodeBytes: 5e3, apart: true, width: 0.9 },
+  onnxruntime: { programBytes: 60e6, nodeBytes: 5e3, width: 1.2 },
+  openvino: { programBytes: 150e6, nodeBytes: 5e3, width: 1.1 },
+  'openvino-bf16': { programBytes: 150e6, nodeBytes: 5e3, width: 0.9 },
 } as const satisfies Record<string, Engine>
 
 export type MemoryEngine = keyof typeof engines
 
-/**
- * Peak of a run of training with evaluation.
- * @param graph of the step, as it is compiled, with the output `loss`
- */
-export function predictMemory(graph: Graph, settings: MemorySettings): MemoryNeed {
-  const { resident, weights, frozen = new Map<string, FrozenTensor>(), trained, stateBytes, accumulate } = settings
-  const { programBytes, nodeBytes, apart, width } = engines[settings.engine]
-  const nodes = topologicalOrder(Object.values(graph.outputs))
+/** Peak of a run of training with evaluation. */
+export function predictMemory(step: StepNeeds, settings: MemorySettings): MemoryNeed {
+  const { graphs, frozen = new Map<string, FrozenTensor>(), gradients, between = 0 } = step
+  const { resident, weights, trained, stateBytes, accumulate } = settings
+  const { programBytes, nodeBytes, width } = engines[settings.engine]
+  const nodes = graphs.flatMap(({ outputs }) => topologicalOrder(Object.values(outputs)))
   const stored = sum([...frozen.values()].map(bytesOf))
   const mirrors = new Set(nodes.filter(({ op }) => op === 'QuantizedMatMul').flatMap(({ inputs }) => inputs.slice(3)))
   const rewritten = sum([...mirrors].map(bytesOf)) // codes as signed bytes, while they are brought into order
-  const evaluation = apart ? peakBytes({ outputs: { loss: graph.outputs.loss } }) : 0
   const need = {
     weights: weights + 2 * stored + rewritten, // step and evaluation each have theirs
-    gradients: 4 * trained * (accumulate > 1 ? 2 : 1),
+    gradients: 4 * gradients * (accumulate > 1 ? 2 : 1),
     optimizerState: stateBytes * trained,
-    activations: width * (peakBytes(graph) + evaluation),
+    activations: width * Math.max(...graphs.map(peakBytes)) + between,
     program: resident - weights + programBytes + nodeBytes * nodes.length,
   }
   return { ...need, total: sum(Object.values(need)) }

@@ -103,7 +103,12 @@ export function forwardPass(model: Model, parts: BoundParts, { batch, length }: 
 }
 
 /** Rows of logits at once: it matters whether a matrix as large as the head is trained behind the states. */
-export function rowsOf({ config }: Model, { states }: LossInputs, wrt: readonly Node[], settings: StepSettings): number {
+export function rowsOf(
+  { config }: Model,
+  { states }: LossInputs,
+  wrt: readonly Node[],
+  settings: StepSettings,
+): number {
   const head = config.vocabulary * config.width
   const trained = wrt.some(({ shape }) => shape.length === 2 && shape[0] * shape[1] === head)
   return rowsAtOnce(settings, { count: states.shape[0], ...config, trained, logitBytes: settings.logitBytes })

@@ -7,6 +7,7 @@ import { allocateBeside, memoryOf, openPlaces } from '../runtime/wasm-memory.js'
 import { createAdapter, type Adapter } from './adapter.js'
 import { createDropout } from './dropout.js'
 import { checkLossSettings } from './loss.js'
+import type { StepNeeds } from './memory.js'
 import { checkTrainable } from './frozen-tensor.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts } from './parts.js'
@@ -29,6 +30,8 @@ export interface StepOptions extends StepSettings {
   /** Key of a fresh adapter's random numbers, and of dropout. */
   readonly seed?: number
   readonly threads?: number
+  /** Told what the step will compile and keep, before it does. */
+  readonly onNeeds?: (needs: StepNeeds) => Promise<void>
 }
 
 /** A training step of a model in memory: its parameters are the arrays of the model or of the adapter. */
@@ -87,6 +90,8 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   })
   // step and evaluation never run at the same time
   const compiling = { threads, frozen: parts.frozen, values: 'shared' } as const
+  const gradients = parameters.reduce((sum, { gradient }) => sum + gradient.length, 0)
+  await options.onNeeds?.({ graphs: [{ outputs }], frozen: parts.frozen, gradients })
   const program = await runtime.compile({ outputs }, compiling)
   const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)

@@ -6,7 +6,7 @@ import { collectGarbage } from '../base/garbage.js'
 import { elementCount } from '../graph/tensor.js'
 import type { Adapter } from '../model/adapter.js'
 import { frozenForm } from '../model/frozen-tensor.js'
-import { predictMemory, type MemoryEngine, type MemoryNeed } from '../model/memory.js'
+import { predictMemory, type MemoryEngine, type MemoryNeed, type StepNeeds } from '../model/memory.js'
 import { trainableNames, type Method } from '../model/method.js'
 import type { Model } from '../model/weights.js'
 import { trimHeap } from '../runtime/heap.js'
@@ -81,28 +81,24 @@ interface Run {
 }
 
 /**
- * A runtime that tells what the run will need before it compiles its first program, the step of the run, and refuses to
- * when that cannot be had. What the process holds by then is measured, what is still to come is predicted.
+ * Tells what the run will need before its first program is compiled, and refuses to go on when that cannot be had. What the
+ * process holds by then is measured, what is still to come is predicted.
  * @param tell hears the notice
  */
-export function checkedForMemory(runtime: Runtime, run: Run, tell: (notice: Text) => void): Runtime {
-  let isFirst = true
-  return {
-    ...runtime,
-    async compile(graph, options) {
-      if (isFirst) {
-        collectGarbage() // of earlier stages and of loading
-        await trimHeap()
-        const [resident, available] = [process.memoryUsage.rss(), availableBytes()]
-        const { accumulate, optimizer } = run.settings
-        const held = { engine: engineOf(runtime), resident, weights: weightBytes(run), frozen: options?.frozen }
-        const need = predictMemory(graph, { ...held, trained: countTrained(run), stateBytes: stateBytes[optimizer.kind], accumulate }) // prettier-ignore
-        checkMemory(need, available, resident, run.settings)
-        tell(memoryNotice(need, available))
-      }
-      isFirst = false
-      return runtime.compile(graph, options)
-    },
+export function memoryCheck(
+  runtime: Runtime,
+  run: Run,
+  tell: (notice: Text) => void,
+): (step: StepNeeds) => Promise<void> {
+  return async step => {
+    collectGarbage() // of earlier stages and of loading
+    await trimHeap()
+    const [resident, available] = [process.memoryUsage.rss(), availableBytes()]
+    const { accumulate, optimizer } = run.settings
+    const held = { engine: engineOf(runtime), resident, weights: weightBytes(run), accumulate }
+    const need = predictMemory(step, { ...held, trained: countTrained(run), stateBytes: stateBytes[optimizer.kind] })
+    checkMemory(need, available, resident, run.settings)
+    tell(memoryNotice(need, available))
   }
 }
 

@@ -116,7 +116,11 @@ const train = z.strictObject({
   batch: z.int().min(1).default(4),
   accumulate: z.int().min(1).default(1),
   length: z.int().min(16).default(256),
-  /** Computes the inside of each block again in the backward pass instead of keeping it: less memory, a tenth more time. */
+  /**
+   * Computes the inside of each block again in the backward pass instead of keeping it: less memory, a tenth more time. With
+   * method `full`, `"clip": null` and one micro-batch a step, each block is updated before the gradients of the next one come,
+   * which saves most of the memory of gradients too.
+   */
   checkpointing: z.boolean().default(false),
   /** Share of each target spread over the whole vocabulary; in the training loss, never in evaluation. */
   labelSmoothing: z.number().min(0).lt(1).default(0),
@@ -124,7 +128,8 @@ const train = z.strictObject({
   zLoss: z.number().min(0).default(0),
   /** Positions whose logits exist at once; by default what 64 MiB hold where that saves memory. */
   lossRows: z.int().min(1).optional(),
-  clip: z.number().positive().default(1),
+  /** Largest global norm of the gradients; larger ones are scaled down to it. `null` leaves them alone. */
+  clip: z.number().positive().nullable().default(1),
   saveEvery: z.int().min(1).default(500),
   saveTotalLimit: z.int().min(1).default(2),
   evaluateEvery: z.int().min(1).default(50),

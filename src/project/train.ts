@@ -10,6 +10,7 @@ import { readExamples } from '../dataset/store.js'
 import { loadAdapter, saveAdapter } from '../model/adapter-files.js'
 import { createAdapter, type Adapter } from '../model/adapter.js'
 import { openFrozenModel } from '../model/quantised-model.js'
+import { createBlockStep } from '../model/block-step.js'
 import { createTrainingStep, type ModelStep } from '../model/train-step.js'
 import { loadModel, saveModel, type Model } from '../model/weights.js'
 import { loadTokenizer } from '../tokenizer/files.js'
@@ -19,9 +20,10 @@ import { trainModel, type TrainResult } from '../train/loop.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
 import { checkBaseBits, trainingMethod } from './method-settings.js'
-import { checkedForMemory } from './memory-check.js'
+import { memoryCheck } from './memory-check.js'
 import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
+import type { Plan } from './plan.js'
 import { paths, type Project } from './project.js'
 import { openRunEngine, type RunEngine } from './run-engine.js'
 import { runStage, type Stage, type StageOutcome } from './stage.js'
@@ -165,10 +167,17 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const newRows = tokens.add.flatMap(token => tokenizer.id(token) ?? [])
   const method = trainingMethod(settings.method, newRows)
   const adapter = method.kind === 'full' ? undefined : createAdapter(model, method, seed)
-  const runtime = checkedForMemory(engine.runtime, { model, adapter, method, settings }, text => options.onNotice?.(text)) // prettier-ignore
+  const { runtime } = engine
+  const onNeeds = memoryCheck(runtime, { model, adapter, method, settings }, text => options.onNotice?.(text))
   const shaped = { ...shape, checkpointing, labelSmoothing, zLoss, lossRows }
-  const step = await createTrainingStep(model, method, { ...shaped, adapter, runtime })
+  const createStep = updatesByBlock(settings) ? createBlockStep : createTrainingStep
+  const step = await createStep(model, method, { ...shaped, adapter, runtime, onNeeds })
   return { model, tokenizer, engine, step, source, heldOut }
+}
+
+/** Whether a block's gradients may go before the next one's come: nothing needs the norm of all, and none are summed. */
+function updatesByBlock({ checkpointing, clip, accumulate }: Plan['train']): boolean {
+  return checkpointing && clip === null && accumulate === 1
 }
 
 /** The base that is trained or adapted: in memory, or its codes in a file beside it. */
@@ -194,7 +203,10 @@ async function runLoop(
   { onProgress, signal, onWarning, onNotice }: TrainProjectOptions,
 ): Promise<{ trained: TrainResult; batches: number }> {
   const { optimizer: chosen, tensorBoard, ...settings } = project.plan.train
-  const optimizer = await createOptimizer(chosen, step.parameters, engine.runtime, settings.engine)
+  const optimizer = await createOptimizer(chosen, step.parameters, engine.runtime, {
+    ...settings.engine,
+    groups: step.groups,
+  })
   const identity = {
     method: canonicalJson(settings.method),
     start: sha256(await fingerprintModel(join(project.folder, paths.start))),
@@ -208,7 +220,7 @@ async function runLoop(
       optimizer,
       source,
       heldOut,
-      settings,
+      settings: { ...settings, clip: settings.clip ?? undefined },
       tensorBoard,
       folder,
       identity,

@@ -1,6 +1,6 @@
 // Several micro-batches to the gradient of one big batch: the mean over all their counted tokens.
 import { add, input } from '../graph/build.js'
-import type { Batch, StepResult, TrainingStep } from '../model/step.js'
+import type { Batch, OnGroup, StepResult, TrainingStep } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 import { allocateBeside } from '../runtime/wasm-memory.js'
 
@@ -19,14 +19,20 @@ const sums = new WeakMap<TrainingStep, readonly Float32Array[]>()
  * Runs every micro-batch and leaves in the parameters' gradients that of the mean loss over all counted tokens, as one big
  * batch would. Lets other events in between micro-batches, so that Ctrl-C arrives.
  * @param update number of the optimizer step, from 0
+ * @param onGroup as `TrainingStep.run` has it; for one micro-batch
  */
-export async function runMicroBatches(step: TrainingStep, batches: readonly Batch[], update = 0): Promise<StepResult> {
+export async function runMicroBatches(
+  step: TrainingStep,
+  batches: readonly Batch[],
+  update = 0,
+  onGroup?: OnGroup,
+): Promise<StepResult> {
   const total = batches.reduce((sum, batch) => sum + countLabels(batch), 0)
   const scale = 1 / Math.max(1, total)
   let lossSum = 0
   let tokens = 0
   for (const [i, batch] of batches.entries()) {
-    const result = await step.run(batch, scale, update)
+    const result = await step.run(batch, scale, update, onGroup)
     lossSum += result.lossSum
     tokens += result.tokens
     if (batches.length > 1) accumulate(step, i, batches.length)

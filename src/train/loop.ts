@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ensurePrivateFolder } from '../base/files.js'
 import type { Text } from '../base/errors.js'
 import type { WorkOptions } from '../base/progress.js'
-import type { TrainingStep } from '../model/step.js'
+import type { Batch, OnGroup, StepResult, TrainingStep } from '../model/step.js'
 import type { BatchSource } from './batches.js'
 import { evaluateBatches, type Evaluation } from './bits-per-byte.js'
 import { boardLogFile, joinLogs, openBoardLog } from './board-log.js'
@@ -189,17 +189,52 @@ async function keepState<T>(session: Session, done: number, work: Promise<T>): P
   }
 }
 
-/** Updates the parameters. A failure leaves some of them updated and some not, so nothing is saved. */
-async function update({ run, plan, saved }: Session, step: number, norm: number): Promise<number> {
-  const learningRate = plan.rateAt(step)
+/** What the log says of a step. */
+interface Moved extends StepResult {
+  /** Of all gradients, before clipping. */
+  readonly norm: number
+}
+
+/** @throws AppError `loss-not-finite` */
+type Check = (lossNats: number, norm: number) => void
+
+/** All gradients, then the update. */
+async function moveAtOnce(session: Session, step: number, batches: readonly Batch[], check: Check): Promise<Moved> {
+  const { run, plan, saved } = session
+  const result = await keepState(session, step, runMicroBatches(run.step, batches, step))
+  const norm = await run.optimizer.gradientNorm()
+  check(result.lossSum / result.tokens, norm)
   const scale = run.settings.clip === undefined ? 1 : clipFactor(norm, run.settings.clip)
   try {
-    await run.optimizer.step(learningRate, scale)
+    await run.optimizer.step(plan.rateAt(step), scale)
   } catch (thrown) {
     if (!isEngineFailure(thrown)) throw thrown
     throw engineFailed({ step: step + 1, failure: thrown, saved: saved?.path, whole: false })
   }
-  return learningRate
+  return { ...result, norm }
+}
+
+/** Each group of parameters is updated as soon as its gradients are whole: the next group's may take their place. */
+async function moveByGroups(session: Session, step: number, batches: readonly Batch[], check: Check): Promise<Moved> {
+  const { run, plan } = session
+  const update = run.optimizer.stepByGroups(plan.rateAt(step))
+  let squares = 0
+  let hasBegun = false
+  const onGroup: OnGroup = async (group, { lossSum, tokens }) => {
+    check(lossSum / tokens, 0)
+    hasBegun = true
+    squares += await update(group)
+    check(lossSum / tokens, Math.sqrt(squares))
+  }
+  try {
+    const result = await runMicroBatches(run.step, batches, step, onGroup)
+    return { ...result, norm: Math.sqrt(squares) }
+  } catch (thrown) {
+    if (!isEngineFailure(thrown)) throw thrown
+    // what some groups were updated of is not saved: their weights and those of the others are of different steps
+    const saved = hasBegun ? session.saved?.path : await save(session, step).catch(() => session.saved?.path)
+    throw engineFailed({ step: step + 1, failure: thrown, saved, whole: !hasBegun })
+  }
 }
 
 /** Notes what computes, where that has changed. */
@@ -218,15 +253,14 @@ async function takeStep(session: Session, step: number): Promise<number> {
   const from = (step % plan.stepsPerEpoch) * plan.accumulate
   const to = Math.min(from + plan.accumulate, run.source.count)
   const batches = await Promise.all(Array.from({ length: to - from }, (_, i) => run.source.batch(epoch, from + i)))
-  const computing = runMicroBatches(run.step, batches.map(({ batch }) => batch), step) // prettier-ignore
-  const { lossSum, tokens } = await keepState(session, step, computing)
-  const lossNats = lossSum / tokens
-  const norm = await run.optimizer.gradientNorm()
-  if (!Number.isFinite(lossNats) || !Number.isFinite(norm)) {
+  const check = (lossNats: number, norm: number): void => {
+    if (Number.isFinite(lossNats) && Number.isFinite(norm)) return
     const examples = [...new Set(batches.flatMap(batch => batch.examples))]
     throw lossNotFinite({ step: step + 1, lossNats, norm, examples, folder: join(run.folder, 'checkpoints') })
   }
-  const learningRate = await update(session, step, norm)
+  const move = run.step.groups ? moveByGroups : moveAtOnce
+  const { lossSum, tokens, norm } = await move(session, step, batches.map(({ batch }) => batch), check) // prettier-ignore
+  const lossNats = lossSum / tokens
   await noteEngine(session, step + 1)
   const seconds = (performance.now() - started) / 1000
   const seen = batches.reduce(
@@ -239,7 +273,7 @@ async function takeStep(session: Session, step: number): Promise<number> {
     event: 'step',
     step: step + 1,
     lossNats,
-    learningRate,
+    learningRate: plan.rateAt(step),
     gradientNorm: norm,
     tokens,
     tokensPerSecond,
