@@ -97,3 +97,18 @@ export function badTrainSetting(name: string, value: unknown): AppError {
     },
   })
 }
+
+/** Gradients that come group by group can neither be summed nor scaled by the norm of all. */
+export function gradientsByGroups(name: 'clip' | 'accumulate', value: number): AppError {
+  return new AppError('bad-train-setting', {
+    where: `setting ${name}`,
+    what: {
+      en: `received ${value}, but this step gives its gradients group by group`,
+      ru: `получено ${value}, но этот шаг отдаёт градиенты по группам`,
+    },
+    fix: {
+      en: 'Leave it out, or train with a step that has all gradients at once',
+      ru: 'Уберите её или обучайте шагом, у которого все градиенты сразу',
+    },
+  })
+}

@@ -19,7 +19,14 @@ import { runMicroBatches } from './accumulation.js'
 import { clipFactor, type Optimizer } from './optimizer.js'
 import { openRunLog, readRunLog, type RunLog } from './run-log.js'
 import { checkSchedule, learningRateAt, warmupStepsOf, type ScheduleName, type ScheduleShape } from './schedule.js'
-import { badTrainSetting, engineFailed, interrupted, isEngineFailure, lossNotFinite } from './loop-errors.js'
+import {
+  badTrainSetting,
+  engineFailed,
+  gradientsByGroups,
+  interrupted,
+  isEngineFailure,
+  lossNotFinite,
+} from './loop-errors.js'
 
 export interface TrainSettings extends ScheduleShape {
   readonly learningRate: number
@@ -322,7 +329,7 @@ async function lookAtModel(session: Session, step: number): Promise<Evaluation |
   return evaluation
 }
 
-function planRun({ settings, source }: TrainRun): Plan {
+function planRun({ settings, source, step }: TrainRun): Plan {
   const { epochs, accumulate = 1, warmup = 0, saveEvery = 500, saveTotalLimit = 2, evaluateEvery = 50 } = settings
   const wholes = {
     accumulate,
@@ -333,6 +340,8 @@ function planRun({ settings, source }: TrainRun): Plan {
   }
   for (const [name, value] of Object.entries(wholes))
     if (!Number.isInteger(value) || value < 1) throw badTrainSetting(name, value)
+  if (step.groups && accumulate > 1) throw gradientsByGroups('accumulate', accumulate)
+  if (step.groups && settings.clip !== undefined) throw gradientsByGroups('clip', settings.clip)
   const stepsPerEpoch = Math.ceil(source.count / accumulate)
   const steps = settings.steps ?? Math.ceil((epochs ?? 0) * stepsPerEpoch)
   if (!Number.isInteger(steps) || steps < 1)
