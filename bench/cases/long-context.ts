@@ -13,7 +13,7 @@ export default {
   name: 'long-context',
   title: 'GPT-2 124M, every weight trained, 1,024 tokens',
   measures:
-    'Activation checkpointing keeps only the stream between the blocks and computes their insides again: less memory for more time.',
+    'Activation checkpointing keeps only the stream between the blocks and computes their insides again: less memory for more time. Ours also updates each block before the gradients of the next one come.',
   rounds: 1,
   sides: size => [
     ourSide('ONNX Runtime f32', training(size)),
