@@ -38,7 +38,8 @@ export async function createBlockStep(model: Model, method: Method, options: Ste
   checkTrainable(model, names)
   placeTrained(model.weights, names)
   const parts = bindParts(model)
-  const graphs = blockGraphs(model, parts, names, { recomputing: runtime.recomputes, ...options })
+  const forms = { recomputing: runtime.recomputes, logitBytes: runtime.computesHalf ? 2 : 4 }
+  const graphs = blockGraphs(model, parts, names, { ...forms, ...options })
   if (!graphs) return createTrainingStep(model, method, options)
   const groups = createGroups(model, graphs)
   const programs = await compileParts(graphs, groups, options)
