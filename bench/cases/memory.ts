@@ -10,6 +10,9 @@ type TrainSettings = Partial<Plan['train']>
 const full: TrainSettings['method'] = { kind: 'full', freeze: [] }
 const lora: TrainSettings['method'] = { kind: 'lora', rank: 8, alpha: 16, rankStabilized: false, targets: 'all-linear' }
 
+/** Each block is updated before the gradients of the next one come. */
+const byBlock: TrainSettings = { method: full, checkpointing: true, clip: null }
+
 const middle = gpt2({ layers: 8, width: 512, heads: 8, vocabulary: 30000, positions: 1024 })
 /** No smaller than the tokenizer. */
 const toy = gpt2({ layers: 2, width: 64, heads: 4, vocabulary: 8000, positions: 256 })
@@ -42,6 +45,7 @@ function sides(size: Size): readonly Side[] {
     side('13M, full, 1 × 1024', size, small, { method: full, batch: 1, length: 1024 }),
     side('41M, full, 4 × 256', size, middle, { method: full }),
     side('41M, full, 4 × 256, checkpointing', size, middle, { method: full, checkpointing: true }),
+    side('41M, full, 1 × 1024, block by block', size, middle, { ...byBlock, batch: 1, length: 1024 }),
     side('41M, full, 4 times 1 × 256', size, middle, { method: full, batch: 1, accumulate: 4 }),
     side('41M, LoRA, 4 × 256', size, middle, { method: lora }),
     side('41M, LoRA over 8 bits', size, middle, { method: lora, baseBits: 8 }),
@@ -49,6 +53,12 @@ function sides(size: Size): readonly Side[] {
     side('124M, full, 1 × 512', size, large, { method: full, batch: 1, length: 512 }),
     side('124M, LoRA, 1 × 512', size, large, { method: lora, batch: 1, length: 512 }),
     side('OpenVINO f32: 41M, full', size, middle, { ...openvino('f32'), method: full }),
+    side('OpenVINO f32: 41M, full, 1 × 1024, block by block', size, middle, {
+      ...openvino('f32'),
+      ...byBlock,
+      batch: 1,
+      length: 1024,
+    }),
     side('OpenVINO bf16: 41M, LoRA', size, middle, { ...openvino('bf16'), method: lora }),
   ]
 }

@@ -22,7 +22,7 @@ export const streamNames = {
 } as const
 
 /** Two programs that all blocks of one structure share. */
-export interface BlockPrograms {
+interface BlockPrograms {
   /** `stream` to `stream:next`. */
   readonly forward: Graph
   /** `stream` and `slope`, the gradient of `stream:next`, to `slope:before` and a gradient for each trained weight. */

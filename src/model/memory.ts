@@ -55,7 +55,7 @@ interface Engine {
 
 const engines = {
   onnxruntime: { programBytes: 60e6, nodeBytes: 5e3, width: 1.2 },
-  openvino: { programBytes: 150e6, nodeBytes: 5e3, width: 1.1 },
+  openvino: { programBytes: 150e6, nodeBytes: 5e3, width: 1.3 },
   'openvino-bf16': { programBytes: 150e6, nodeBytes: 5e3, width: 0.9 },
 } as const satisfies Record<string, Engine>
 

@@ -163,10 +163,11 @@ export function checkMemory(need: MemoryNeed, available: number, resident: numbe
 /** What this plan does not do yet, the cheapest first. */
 function waysOut(
   need: MemoryNeed,
-  { checkpointing, method, optimizer, batch, length }: TrainSettings,
+  { checkpointing, clip, accumulate, method, optimizer, batch, length }: TrainSettings,
 ): readonly Text[] {
   const ways: (Text | false)[] = [
     !checkpointing && { en: '"checkpointing": true', ru: '"checkpointing": true' },
+    method.kind === 'full' && checkpointing && clip !== null && accumulate === 1 && { en: '"clip": null, for fewer gradients at a time', ru: '"clip": null: меньше градиентов сразу' },
     batch > 1 && { en: `a batch below ${batch} with more "accumulate"`, ru: `пакет меньше ${batch} и больше "accumulate"` },
     method.kind === 'full' && { en: 'method lora', ru: 'метод lora' },
     need.optimizerState > need.weights && optimizer.kind !== 'adamw-8bit' && { en: 'optimizer adamw-8bit', ru: 'оптимизатор adamw-8bit' },

@@ -46,6 +46,6 @@ test('a run that fits is told, one that does not is refused with the ways out of
   )
   const full = { ...train, method: { kind: 'full' as const, freeze: [] }, checkpointing: true, batch: 1 }
   expect(() => checkMemory(need, 1e9, 5e8, full)).toThrowErrorMatchingInlineSnapshot(
-    `[AppError: train: training needs about 2.35 GB of memory (weights 0.50, gradients 0.50, optimizer 1.00, activations 0.30, program 0.05), 1.50 GB can be had. Close other programs, or change the plan: method lora; optimizer adamw-8bit; a length below 256; a smaller base model.]`,
+    `[AppError: train: training needs about 2.35 GB of memory (weights 0.50, gradients 0.50, optimizer 1.00, activations 0.30, program 0.05), 1.50 GB can be had. Close other programs, or change the plan: "clip": null, for fewer gradients at a time; method lora; optimizer adamw-8bit; a length below 256; a smaller base model.]`,
   )
 })

@@ -27,6 +27,8 @@ interface Toy {
   readonly stopAfter?: number
   /** Number of the group, counted over all steps from 1, at which the engine fails. */
   readonly failsAt?: number
+  /** Number of the step whose forward pass fails, from 1. */
+  readonly forwardFailsAt?: number
   /** Number of the group whose gradients are infinite. */
   readonly overflowsAt?: number
 }
@@ -37,18 +39,26 @@ async function run(folder: string, toy: Toy = {}) {
   const step = await create(tinyModel('gpt2'), { kind: 'full' }, { batch: 2, length: 12, runtime, checkpointing: true })
   const optimizer = await createOptimizer(toy.optimizer ?? { kind: 'adamw', weightDecay: 0.03 }, step.parameters, runtime, { groups: step.groups }) // prettier-ignore
   const stop = new AbortController()
-  let groups = 0
+  let [groups, steps] = [0, 0]
+  const failure = new AppError('runtime-run', { what: { en: 'out of memory', ru: 'память кончилась' } })
+  const runStep: typeof step.run = (...given) =>
+    ++steps === toy.forwardFailsAt ? Promise.reject(failure) : step.run(...given)
   const stepByGroups: typeof optimizer.stepByGroups = rate => {
     const update = optimizer.stepByGroups(rate)
     return async group => {
-      if (++groups === toy.failsAt)
-        throw new AppError('runtime-run', { what: { en: 'out of memory', ru: 'память кончилась' } })
+      if (++groups === toy.failsAt) throw failure
       if (groups === toy.overflowsAt) group[0].gradient[0] = Infinity
       return update(group)
     }
   }
   const error = await trainModel({
-    step,
+    step: {
+      ...step,
+      groups: step.groups,
+      parameters: step.parameters,
+      run: runStep,
+      evaluate: data => step.evaluate(data),
+    },
     optimizer: { ...optimizer, stepByGroups },
     source: createToySource(size, 7),
     heldOut: createToySource(size, 2),
@@ -120,16 +130,28 @@ describe('a run block by block', () => {
     const [unbroken, broken] = [await newFolder(), await newFolder()]
     const expected = await run(unbroken)
     const { error } = await run(broken, { failsAt: 3 * 4 + 3 }) // the second block of step 4; groups: head, two blocks, embedding
-    expect(told(error, broken)).toMatchInlineSnapshot(`"step 4: the engine failed (out of memory); the weights were being updated, so what is in memory is not saved; the last good checkpoint is RUN/checkpoints/step-000002. If memory ran out, close other programs; the same command goes on from there."`)
+    expect(told(error, broken)).toMatchInlineSnapshot(
+      `"step 4: the engine failed (out of memory); the weights were being updated, so what is in memory is not saved; the last good checkpoint is RUN/checkpoints/step-000002. If memory ran out, close other programs; the same command goes on from there."`,
+    )
     expect(await checkpointsOf(broken)).toEqual(['step-000002'])
     expect((await run(broken)).state).toEqual(expected.state)
     expect(await logOf(broken)).toEqual(await logOf(unbroken))
   })
 
+  it('saves the state before a step that failed before its first group', async () => {
+    const [unbroken, broken] = [await newFolder(), await newFolder()]
+    const expected = await run(unbroken)
+    expect((await run(broken, { forwardFailsAt: 4 })).error?.code).toBe('engine-failed')
+    expect(await checkpointsOf(broken)).toEqual(['step-000002', 'step-000003'])
+    expect((await run(broken)).state).toEqual(expected.state)
+  })
+
   it('stops at gradients that are not finite, and leaves their parameters alone', async () => {
     const folder = await newFolder()
     const { error, state } = await run(folder, { overflowsAt: 2 })
-    expect(told(error, folder)).toMatchInlineSnapshot(`"step 1: the loss is 3.818, the gradient norm Infinity; examples in this step: example-0. Lower learningRate or set clip, and start a new run; the checkpoints before this step stay in RUN/checkpoints."`)
+    expect(told(error, folder)).toMatchInlineSnapshot(
+      `"step 1: the loss is 3.818, the gradient norm Infinity; examples in this step: example-0. Lower learningRate or set clip, and start a new run; the checkpoints before this step stay in RUN/checkpoints."`,
+    )
     expect(state.weights.flatMap(([, data]) => [...data]).every(Number.isFinite)).toBe(true)
   })
 
