@@ -56,7 +56,7 @@ interface Engine {
 const engines = {
   onnxruntime: { programBytes: 60e6, nodeBytes: 5e3, width: 1.2 },
   openvino: { programBytes: 150e6, nodeBytes: 5e3, width: 1.3 },
-  'openvino-bf16': { programBytes: 150e6, nodeBytes: 5e3, width: 0.9 },
+  'openvino-bf16': { programBytes: 150e6, nodeBytes: 5e3, width: 0.75 },
 } as const satisfies Record<string, Engine>
 
 export type MemoryEngine = keyof typeof engines
@@ -78,6 +78,16 @@ export function predictMemory(step: StepNeeds, settings: MemorySettings): Memory
     program: resident - weights + programBytes + nodeBytes * nodes.length,
   }
   return { ...need, total: sum(Object.values(need)) }
+}
+
+/**
+ * Peak of a self-check: the reference computes the step in the same process, and gradients of both are there beside those of
+ * the step; nothing has been updated yet.
+ */
+export function predictCheck(step: StepNeeds, settings: MemorySettings): MemoryNeed {
+  const need = predictMemory(step, { ...settings, engine: 'onnxruntime', trained: 0, accumulate: 1 })
+  const gradients = 3 * need.gradients
+  return { ...need, gradients, total: need.total + gradients - need.gradients }
 }
 
 function bytesOf({ shape, dtype }: TensorType): number {

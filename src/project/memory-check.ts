@@ -6,7 +6,7 @@ import { collectGarbage } from '../base/garbage.js'
 import { elementCount } from '../graph/tensor.js'
 import type { Adapter } from '../model/adapter.js'
 import { frozenForm } from '../model/frozen-tensor.js'
-import { predictMemory, type MemoryEngine, type MemoryNeed, type StepNeeds } from '../model/memory.js'
+import { predictCheck, predictMemory, type MemoryEngine, type MemoryNeed, type StepNeeds } from '../model/memory.js'
 import { trainableNames, type Method } from '../model/method.js'
 import type { Model } from '../model/weights.js'
 import { trimHeap } from '../runtime/heap.js'
@@ -96,7 +96,10 @@ export function memoryCheck(
     const [resident, available] = [process.memoryUsage.rss(), availableBytes()]
     const { accumulate, optimizer } = run.settings
     const held = { engine: engineOf(runtime), resident, weights: weightBytes(run), accumulate }
-    const need = predictMemory(step, { ...held, trained: countTrained(run), stateBytes: stateBytes[optimizer.kind] })
+    const settings = { ...held, trained: countTrained(run), stateBytes: stateBytes[optimizer.kind] }
+    const checked = await Promise.all(step.graphs.map(graph => runtime.willCheck?.(graph) ?? false))
+    const needs = [predictMemory(step, settings), ...(checked.includes(true) ? [predictCheck(step, settings)] : [])]
+    const need = needs.reduce((most, one) => (one.total > most.total ? one : most))
     checkMemory(need, available, resident, run.settings)
     tell(memoryNotice(need, available))
   }

@@ -48,6 +48,10 @@ export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
     computesHalf,
     recomputes,
     current: () => session.current,
+    async willCheck(graph) {
+      const { candidate } = options
+      return !session.isLeft && !(await readVerdict(verdictKey(writeOnnx(graph, candidate.dialect), candidate)))
+    },
     compile: (graph, settings) => Promise.resolve(new CheckedProgram(session, graph, settings)),
   })
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import * as g from '../../src/graph/build.js'
 import type { Graph, Node } from '../../src/graph/graph.js'
 import { peakBytes } from '../../src/graph/liveness.js'
-import { predictMemory } from '../../src/model/memory.js'
+import { predictCheck, predictMemory } from '../../src/model/memory.js'
 import type { Method } from '../../src/model/method.js'
 import { createTrainingStep } from '../../src/model/train-step.js'
 import { createModel } from '../../src/model/weights.js'
@@ -93,6 +93,15 @@ test('what a process needs is what it holds, what each trained number takes, val
   expect(holes).toBeLessThan(1.5)
   expect(parts.program).toBeGreaterThan(2e8)
   expect(predictMemory(step, { ...held, accumulate: 2 }).gradients).toBe(8000)
+})
+
+test('a self-check needs the values of the reference and gradients of both, and nothing of the optimizer yet', async () => {
+  const step = { graphs: [await stepGraph({ kind: 'full' })], gradients: 1000 }
+  const held = { resident: 3e8, weights: 1e8, trained: 1000, stateBytes: 8, accumulate: 2 }
+  const { total, ...parts } = predictCheck(step, { ...held, engine: 'openvino-bf16' })
+  expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total)
+  expect(parts).toMatchObject({ gradients: 12000, optimizerState: 0 })
+  expect(parts.activations).toBe(predictMemory(step, { ...held, engine: 'onnxruntime' }).activations)
 })
 
 test('values take the memory of the largest program, in bfloat16 some of them less, and those kept between programs their own', async () => {

@@ -64,7 +64,12 @@ async function runChecked(candidate: NativeRuntime, precision: 'f32' | 'bf16' = 
 it.skipIf(!libraries)('lets OpenVINO run a step that it computes as the reference does, and remembers it', async () => {
   const candidate = await createRuntime({ name: 'openvino' })
   const compile = vi.spyOn(candidate, 'compile')
+  const reference = await createRuntime()
+  const checked = createCheckedRuntime({ candidate, reference, precision: 'f32', onWarning: () => undefined })
+  const { outputs } = step()
+  expect(await checked.willCheck!({ outputs })).toBe(true)
   const results = await runChecked(candidate)
+  expect(await checked.willCheck!({ outputs })).toBe(false)
   expect(warnings).toEqual([])
   expect(compile).toHaveBeenCalledTimes(1)
   expect(results.db.data.some(x => Number(x) !== 0)).toBe(true)
