@@ -8,6 +8,7 @@ import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { allocate, checkBuffer } from './buffers.js'
 import { loadOrtApi, type OrtApi } from './onnxruntime-api.js'
 import { DirectProgram } from './onnxruntime-program.js'
+import { trimHeap } from './heap.js'
 import { hasInt8 } from './processor.js'
 import type { CompileOptions, NativeRuntime, Program } from './runtime.js'
 import { watchSharedArrays } from './shared-arrays.js'
@@ -113,6 +114,7 @@ async function openDirect(
   if (written.root !== undefined) config['session.model_external_initializers_file_folder_path'] = written.root
   try {
     const session = await api.createSession(written.bytes, { threads, values, config })
+    await trimHeap() // stored values were brought into order; what they were before has been freed
     return new DirectProgram(api, session, written, cause => failed('runtime-run', whileRunning, cause), check)
   } catch (cause) {
     throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
