@@ -97,7 +97,7 @@ export function memoryCheck(
     const { accumulate, optimizer } = run.settings
     const held = { engine: engineOf(runtime), resident, weights: weightBytes(run), accumulate }
     const settings = { ...held, trained: countTrained(run), stateBytes: stateBytes[optimizer.kind] }
-    const checked = await Promise.all(step.graphs.map(graph => runtime.willCheck?.(graph) ?? false))
+    const checked = await Promise.all(step.graphs.map(async graph => (await runtime.willCheck?.(graph)) === true))
     const needs = [predictMemory(step, settings), ...(checked.includes(true) ? [predictCheck(step, settings)] : [])]
     const need = needs.reduce((most, one) => (one.total > most.total ? one : most))
     checkMemory(need, available, resident, run.settings)
