@@ -107,7 +107,7 @@ function walkRange(walk: Walk, start: number, end: number, first: Piece['kind'])
   }
   let skipTo = start
   for (const mark of marks) {
-    if (mark.start < skipTo || mark.end > end) continue
+    if (mark.start < Math.max(skipTo, place.piece.start) || mark.end > end) continue
     if (mark.kind === 'quote') skipTo = mark.end
     steps[mark.kind](walk, mark as never, place, end)
   }

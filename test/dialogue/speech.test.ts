@@ -96,8 +96,16 @@ describe('speech of a paragraph', () => {
         const letters = (some: string) => some.replace(/[^\p{L}\p{N}]/gu, '')
         expect(segments.map(segment => letters(segment.text)).join('')).toBe(letters(text))
       }),
-      { numRuns: 500 },
+      { numRuns: 2000 },
     )
+  })
+
+  it("takes the marks inside the author's parenthesis as his", () => {
+    expect(splitSpeech('— Иди (— сказал он) домой.').map(({ kind, text }) => [kind, text])).toEqual([
+      ['speech', 'Иди'],
+      ['remark', 'сказал он'],
+      ['speech', 'домой.'],
+    ])
   })
 
   it('takes time in proportion to the paragraph', () => {
