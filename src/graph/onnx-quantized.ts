@@ -2,6 +2,7 @@
 import { onnxElementTypes } from '../formats/onnx.js'
 import type { OnnxContext, Written } from './onnx-context.js'
 import type { QuantizedProduct } from './ops.js'
+import { evenStretches, type Stretch } from './stretches.js'
 
 const contrib = 'com.microsoft'
 
@@ -77,15 +78,15 @@ export function writeQuantizedRounded(context: OnnxContext, written: Quantized):
   const { inputs, outputs, block, activations, transposed } = attributes
   const [length, width] = transposed ? [outputs, inputs] : [inputs, outputs]
   const wide = Math.ceil(width / block) * block
-  const rowsOf = (start: number, end: number): string | undefined =>
-    mirror && context.view(transposed ? codes : mirror, onnxElementTypes.uint8, [end - start, wide], [start * wide, end * wide]) // prettier-ignore
-  if (activations !== 'int8' || rowsOf(0, 1) === undefined) return writeQuantizedFused(context, written)
   const count = length < manyTimes * width ? 1 : Math.ceil(length / stretch)
-  const ends = Array.from({ length: count }, (_, i) => Math.round(((i + 1) * length) / count))
-  const starts = [0, ...ends.slice(0, -1)]
-  const sizes = context.int64s(ends.map((end, i) => end - starts[i]))
+  const stretches = evenStretches(length, count)
+  const rowsOf = ({ start, end, size }: Stretch): string | undefined =>
+    mirror && context.view(transposed ? codes : mirror, onnxElementTypes.uint8, [size, wide], [start * wide, end * wide]) // prettier-ignore
+  const rows = activations === 'int8' ? stretches.flatMap(one => rowsOf(one) ?? []) : []
+  if (rows.length < count) return writeQuantizedFused(context, written)
+  const sizes = context.int64s(stretches.map(({ size }) => size))
   const cut = (whole: string, axis: number): readonly string[] => {
-    const names = ends.map((_, i) => `${output(0)}:${whole}:${i}`)
+    const names = stretches.map((_, i) => `${output(0)}:${whole}:${i}`)
     if (count > 1) context.node('Split', [whole, sizes], names, { axis: { int: axis } })
     return count > 1 ? names : [whole]
   }
@@ -93,7 +94,7 @@ export function writeQuantizedRounded(context: OnnxContext, written: Quantized):
   const [pieces, pieceFactors] = [cut(x, 1), transposed ? cut(factors, 0) : []]
   const parts = pieces.map((piece, i) => {
     const left = transposed ? context.node('Mul', [piece, pieceFactors[i]]) : piece
-    const right = [signed(context, rowsOf(starts[i], ends[i])!, wide, width), transposed ? context.float(1) : factors] as const // prettier-ignore
+    const right = [signed(context, rows[i], wide, width), transposed ? context.float(1) : factors] as const // prettier-ignore
     return multiplyRows(context, left, right, node.shape[0], count > 1 ? undefined : [output(0)])
   })
   parts.reduce((sum, part, i) => context.node('Add', [sum, part], i === count - 1 ? [output(0)] : undefined))
@@ -133,7 +134,8 @@ function outputScales(context: OnnxContext, scales: string, outputs: number): st
   return context.node('Reshape', [context.node('Slice', [scales, ...range]), context.int64s([outputs])])
 }
 
-function onesOf(context: OnnxContext, shape: readonly number[]): string {
+/** The name of ones of this shape. */
+export function onesOf(context: OnnxContext, shape: readonly number[]): string {
   const count = shape.reduce((product, size) => product * size, 1)
   const make = (): Uint8Array => new Uint8Array(new Float32Array(count).fill(1).buffer)
   return context.bytes(`ones:${shape.join()}`, onnxElementTypes.float32, shape, make)

@@ -3,7 +3,7 @@ import type { OnnxAttribute } from '../formats/onnx.js'
 import { onnxElementTypes } from '../formats/onnx.js'
 import type { OnnxContext, Written } from './onnx-context.js'
 import { writeCachedAttention, writeCachedAttentionFused } from './onnx-attention.js'
-import { writeQuantized, writeQuantizedFused, writeQuantizedRounded } from './onnx-quantized.js'
+import { onesOf, writeQuantized, writeQuantizedFused, writeQuantizedRounded } from './onnx-quantized.js'
 import type { OpName } from './ops.js'
 import { elementCount } from './tensor.js'
 
@@ -166,9 +166,7 @@ const half: OnnxTable = {
     const { node, inputs, output, attributes: { axes } } = written // prettier-ignore
     const { shape } = node.inputs[0]
     if (shape.length !== 2 || axes.length !== 1 || axes[0] !== 0) return standard.ReduceSum(context, written)
-    const make = (): Uint8Array => new Uint8Array(new Float32Array(shape[0]).fill(1).buffer)
-    const ones = context.bytes(`ones:${shape[0]}`, onnxElementTypes.float32, [1, shape[0]], make)
-    const sums = context.node('MatMul', [ones, inputs[0]])
+    const sums = context.node('MatMul', [onesOf(context, [1, shape[0]]), inputs[0]])
     context.node('Reshape', [sums, context.int64s(node.shape)], [output(0)])
   },
   CrossEntropy: crossEntropyIn('bfloat16'),

@@ -22,6 +22,7 @@ import {
   where,
 } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
+import { evenStretches } from '../graph/stretches.js'
 import type { ModelConfig } from './model-config.js'
 import { keyPenalty } from './position-graph.js'
 
@@ -76,18 +77,17 @@ function byStretches(config: ModelConfig, query: Node, before: readonly KeyBlock
   const [batch, length] = query.shape
   const number = Math.ceil(length / stretchLength)
   if (number === 1) return attendOver(config, query, [...before, own])
-  const ends = Array.from({ length: number }, (_, i) => Math.round(((i + 1) * length) / number))
-  const starts = [0, ...ends.slice(0, -1)]
-  const queries = split(query, 1, ends.map((end, i) => end - starts[i])) // prettier-ignore
+  const stretches = evenStretches(length, number)
+  const queries = split(query, 1, stretches.map(({ size }) => size)) // prettier-ignore
   // from the last to the first, each block a piece of the one before: so their gradients add up in small pieces
   const mixed: Node[] = []
   let seen = own
   for (let i = number - 1; i >= 0; i--) {
-    const [start, end] = [starts[i], ends[i]]
+    const { start, end, size } = stretches[i]
     seen = { key: slice(seen.key, 2, 0, end), value: slice(seen.value, 2, 0, end), bias: own.bias }
     const blocks = [...before, { ...seen, bias: seen.bias && slice(seen.bias, 3, 0, end) }]
     const part = attendOver(config, queries[i], blocks.map(block => ({ ...block, bias: rowsOf(block.bias, start, end) }))) // prettier-ignore
-    mixed.unshift(reshape(part, [batch, end - start, part.shape[1]]))
+    mixed.unshift(reshape(part, [batch, size, part.shape[1]]))
   }
   return reshape(concat(mixed, 1), [batch * length, mixed[0].shape[2]])
 }

@@ -9,13 +9,13 @@ import { checkLossSettings } from './loss.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts } from './parts.js'
 import { createRowGradient, type SharedRows } from './row-gradients.js'
-import type { Batch, OnGroup, Parameter, StepResult } from './step.js'
+import { countTokens, type Batch, type OnGroup, type Parameter, type StepResult } from './step.js'
 import {
   batchFeeds,
   checkBatch,
-  countTokens,
   createTrainingStep,
   floats,
+  graphSettings,
   placeTrained,
   type ModelStep,
   type StepOptions,
@@ -32,14 +32,12 @@ type Tensors = Readonly<Record<string, HostTensor>>
  */
 export async function createBlockStep(model: Model, method: Method, options: StepOptions): Promise<ModelStep> {
   if (method.kind !== 'full') return createTrainingStep(model, method, options)
-  const { runtime } = options
   const names = trainableNames(model.config, method)
   checkLossSettings(options)
   checkTrainable(model, names)
   placeTrained(model.weights, names)
   const parts = bindParts(model)
-  const forms = { recomputing: runtime.recomputes, logitBytes: runtime.computesHalf ? 2 : 4 }
-  const graphs = blockGraphs(model, parts, names, { ...forms, ...options })
+  const graphs = blockGraphs(model, parts, names, graphSettings(model, method, options))
   if (!graphs) return createTrainingStep(model, method, options)
   const groups = createGroups(model, graphs)
   const programs = await compileParts(graphs, groups, options)

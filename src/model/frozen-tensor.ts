@@ -3,7 +3,7 @@ import { AppError } from '../base/errors.js'
 import type { QuantizedProduct } from '../graph/ops.js'
 import type { FileTensor, FloatTensor } from '../graph/tensor.js'
 import { readFrozen } from '../runtime/frozen-feeds.js'
-import { dequantiseMatrix, type QuantisedMatrix } from './quantise.js'
+import { dequantiseMatrix, turnRows, type QuantisedMatrix } from './quantise.js'
 import type { Model } from './weights.js'
 
 /** A matrix in codes, and what its products may round their left side to. */
@@ -80,14 +80,10 @@ export function toRows({ shape, data }: FloatTensor, inOut: boolean): Float32Arr
   return inOut ? transposed(data, shape[0], shape[1]) : data
 }
 
-/** [height, width] to [width, height], in squares that fit a cache. */
+/** [height, width] to [width, height] */
 function transposed(from: Float32Array, height: number, width: number): Float32Array {
   const to = new Float32Array(from.length)
-  const side = 32
-  for (let top = 0; top < height; top += side)
-    for (let left = 0; left < width; left += side)
-      for (let y = top; y < Math.min(height, top + side); y++)
-        for (let x = left; x < Math.min(width, left + side); x++) to[x * height + y] = from[y * width + x]
+  turnRows([from, width], [to, height], height, width)
   return to
 }
 

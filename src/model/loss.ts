@@ -20,6 +20,7 @@ import {
 } from '../graph/build.js'
 import { gradients } from '../graph/gradient.js'
 import type { Node } from '../graph/graph.js'
+import { evenStretches } from '../graph/stretches.js'
 import { waitFor } from '../graph/wait.js'
 import { badSetting, checkCount } from './method.js'
 import { addTables, partsOf } from './row-gradients.js'
@@ -109,8 +110,7 @@ function computed(head: readonly (Node | undefined)[]): readonly Node[] {
 function pieces({ states, labels }: LossInputs, rows: number): readonly { states: Node; labels: Node }[] {
   const [count] = labels.shape
   const number = Math.ceil(count / rows)
-  const border = (i: number): number => Math.round((i * count) / number)
-  const sizes = Array.from({ length: number }, (_, i) => border(i + 1) - border(i))
+  const sizes = evenStretches(count, number).map(({ size }) => size)
   const fixed = stopGradient(states)
   if (number === 1) return [{ states: fixed, labels }]
   const ofLabels = split(labels, 0, sizes)

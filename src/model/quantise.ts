@@ -87,7 +87,7 @@ function quantiseOutputs(
     scales.fill(scale, o * across, (o + 1) * across)
     for (let i = 0; i < inputs; i++) codes[o * across * block + i] = Math.round(rows[o * inputs + i] * factor) + 128
   }
-  mirrorCodes(codes, across * block, mirrored, down * block, { outputs, inputs })
+  turnRows([codes, across * block], [mirrored, down * block], outputs, inputs)
   return {
     ...{ inputs, outputs, bits: 8, block },
     codes: { ...types.codes, data: codes },
@@ -96,19 +96,18 @@ function quantiseOutputs(
   }
 }
 
-/** Rows of `from` to columns of `to`, in squares that fit a cache. */
-function mirrorCodes(
-  from: Uint8Array,
-  fromWidth: number,
-  to: Uint8Array,
-  toWidth: number,
-  { outputs, inputs }: { readonly outputs: number; readonly inputs: number },
+/** The first `width` of each of `height` rows, which begin `fromWidth` apart, to columns of rows that begin `toWidth` apart; in squares that fit a cache. */
+export function turnRows<A extends Float32Array | Uint8Array>(
+  [from, fromWidth]: readonly [A, number],
+  [to, toWidth]: readonly [A, number],
+  height: number,
+  width: number,
 ): void {
-  const side = 64
-  for (let top = 0; top < outputs; top += side)
-    for (let left = 0; left < inputs; left += side)
-      for (let o = top; o < Math.min(outputs, top + side); o++)
-        for (let i = left; i < Math.min(inputs, left + side); i++) to[i * toWidth + o] = from[o * fromWidth + i]
+  const side = 32
+  for (let top = 0; top < height; top += side)
+    for (let left = 0; left < width; left += side)
+      for (let y = top; y < Math.min(height, top + side); y++)
+        for (let x = left; x < Math.min(width, left + side); x++) to[x * toWidth + y] = from[y * fromWidth + x]
 }
 
 /** Codes 0 to 15 around 8; the largest of a run, whatever its sign, has code 0, so that all codes are used. */

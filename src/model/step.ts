@@ -13,6 +13,13 @@ export interface Batch {
   readonly segments: BigInt64Array
 }
 
+/** Positions whose loss counts. */
+export function countTokens({ labels }: Batch): number {
+  let count = 0
+  for (const label of labels) if (label !== -100n) count++
+  return count
+}
+
 /** A trained tensor; `data` and `gradient` are the live buffers, updated in place. */
 export interface Parameter {
   readonly name: string

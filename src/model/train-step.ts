@@ -20,7 +20,7 @@ import {
   stepGraph,
   type StepSettings,
 } from './step-graph.js'
-import type { Batch, Parameter, StepResult, TrainingStep } from './step.js'
+import { countTokens, type Batch, type Parameter, type StepResult, type TrainingStep } from './step.js'
 import type { Model } from './weights.js'
 
 export interface StepOptions extends StepSettings {
@@ -68,8 +68,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   if (method.kind === 'full') checkTrainable(model, names)
   placeTrained(adapter?.weights ?? model.weights, names)
   const parts = bindParts(model, adapter, { ...forms, dropout: dropout?.apply })
-  const recomputing = runtime.recomputes && isWorthRecomputing(model.config, method, options)
-  const settings = { recomputing, logitBytes: runtime.computesHalf ? 2 : 4, ...options }
+  const settings = graphSettings(model, method, options)
   const graph = stepGraph(model, parts, names, settings)
   const parameters = names.map((name): Parameter => {
     const { shape, data } = parts.feeds.get(name)!
@@ -91,8 +90,9 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   // step and evaluation never run at the same time
   const compiling = { threads, frozen: parts.frozen, values: 'shared' } as const
   const gradients = parameters.reduce((sum, { gradient }) => sum + gradient.length, 0)
-  await options.onNeeds?.({ graphs: [{ outputs }], frozen: parts.frozen, gradients })
-  const program = await runtime.compile({ outputs }, compiling)
+  const whole: Graph = { outputs }
+  await options.onNeeds?.({ graphs: [whole], frozen: parts.frozen, gradients })
+  const program = await runtime.compile(whole, compiling)
   const scaleValue = new Float32Array(1)
   const weights = Object.fromEntries(parts.feeds)
   let forward: Promise<Program> | undefined
@@ -119,6 +119,13 @@ export async function createTrainingStep(model: Model, method: Method, options: 
       await (await forward)?.close()
     },
   }
+}
+
+/** What the runtime's ways mean for the graph, where the options do not say otherwise. */
+export function graphSettings({ config }: Model, method: Method, options: StepOptions): StepSettings {
+  const { recomputes, computesHalf } = options.runtime
+  const recomputing = recomputes && isWorthRecomputing(config, method, options)
+  return { recomputing, logitBytes: computesHalf ? 2 : 4, ...options }
 }
 
 /** Gives tensors arrays that the update works on in place; the arrays that were there before are let go. */
@@ -165,12 +172,6 @@ export function floats(shape: readonly number[], data: Float32Array): HostTensor
 export function batchFeeds(data: Batch): Record<string, HostTensor> {
   const shape = [data.batch, data.length]
   return Object.fromEntries(batchKeys.map(key => [key, { dtype: 'int64', shape, data: data[key] }]))
-}
-
-export function countTokens({ labels }: Batch): number {
-  let count = 0
-  for (const label of labels) if (label !== -100n) count++
-  return count
 }
 
 export function checkBatch(data: Batch, batch: number, length: number): void {

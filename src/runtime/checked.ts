@@ -49,8 +49,7 @@ export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
     recomputes,
     current: () => session.current,
     async willCheck(graph) {
-      const { candidate } = options
-      return !session.isLeft && !(await readVerdict(verdictKey(writeOnnx(graph, candidate.dialect), candidate)))
+      return !session.isLeft && !(await readVerdict(verdictKey(session.write(graph), options.candidate)))
     },
     compile: (graph, settings) => Promise.resolve(new CheckedProgram(session, graph, settings)),
   })
@@ -59,6 +58,7 @@ export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
 /** What the programs of one runtime share. */
 class Session {
   private left = false
+  private readonly written = new WeakMap<Graph, WrittenGraph>()
 
   constructor(readonly options: CheckedOptions) {}
 
@@ -68,6 +68,13 @@ class Session {
 
   get isLeft(): boolean {
     return this.left
+  }
+
+  /** The graph as the candidate reads it; written once, for the question whether it was checked and for its program. */
+  write(graph: Graph): WrittenGraph {
+    const known = this.written.get(graph) ?? writeOnnx(graph, this.options.candidate.dialect)
+    this.written.set(graph, known)
+    return known
   }
 
   leave(warning: Text): void {
@@ -87,7 +94,7 @@ class CheckedProgram implements Program {
     private readonly graph: Graph,
     private readonly settings: CompileOptions = {},
   ) {
-    this.written = writeOnnx(graph, session.options.candidate.dialect)
+    this.written = session.write(graph)
   }
 
   async run(feeds: Tensors, results: Tensors): Promise<void> {

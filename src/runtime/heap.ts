@@ -15,8 +15,14 @@ export function findTrim(koffi: Loader): () => void {
   }
 }
 
+let trim: Promise<() => void> | undefined
+
 /** Where it can be done; else nothing happens. */
 export async function trimHeap(): Promise<void> {
-  const koffi = await import('koffi').catch(() => undefined)
-  if (koffi) findTrim(koffi.default)()
+  trim ??= import('koffi').then(
+    ({ default: koffi }) => findTrim(koffi),
+    () => () => undefined,
+  )
+  const run = await trim
+  run()
 }

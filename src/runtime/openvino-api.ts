@@ -13,8 +13,6 @@ export interface OpenvinoApi {
   /** Reads an ONNX model from memory and compiles it for the processor. */
   compile(model: Uint8Array, properties: Readonly<Record<string, string>>): Handle
   freeCompiled(compiled: Handle): void
-  /** Whether anything in the model reads this input: what nobody reads is left out of a compiled one. */
-  hasInput(compiled: Handle, name: string): boolean
   /** Lets go of the values of a model between its runs, where the library can; its next run takes memory anew. */
   releaseValues(compiled: Handle): void
   createRequest(compiled: Handle): Handle
@@ -71,8 +69,6 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
   const readModel = checked('ov_core_read_model_from_memory_buffer', [pointer, pointer, size, pointer, out])
   const compileModel = checked('ov_core_compile_model', [pointer, pointer, 'str', size, out, '...'])
   const freeModel = freeing('ov_model_free')
-  const inputByName = library.func('ov_compiled_model_input_by_name', 'int', [pointer, 'str', out]) as (...values: unknown[]) => number // prettier-ignore
-  const freePort = freeing('ov_output_const_port_free')
   const createRequest = checked('ov_compiled_model_create_infer_request', [pointer, out])
   const createTensor = checked('ov_tensor_create_from_host_ptr', ['int', shape, pointer, out])
   const setTensor = checked('ov_infer_request_set_tensor', [pointer, 'str', pointer])
@@ -97,12 +93,6 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
       }
     },
     freeCompiled: freeing('ov_compiled_model_free'),
-    hasInput(compiled, name) {
-      const made: [Handle | null] = [null]
-      const found = inputByName(compiled, name, made) === 0
-      if (found) freePort(made[0]!)
-      return found
-    },
     releaseValues(compiled) {
       release?.(koffi.decode(compiled, pointer) as Handle)
     },

@@ -129,8 +129,6 @@ const sharing: { last: OpenvinoProgram | undefined } = { last: undefined }
 /** An open request. It owns the tensors of the last run, and so keeps the arrays under them from being collected. */
 class OpenvinoProgram implements Program {
   private readonly compiled: Handle
-  /** Names of the inputs that anything in the model reads. */
-  private readonly read: readonly string[]
   private readonly request: Handle
   private readonly tensors = new Map<string, Wrapped>()
   /** Shared arrays that were tried: true when the request may write over what it reads. */
@@ -150,7 +148,6 @@ class OpenvinoProgram implements Program {
     try {
       this.compiled = api.compile(written.bytes, properties)
       this.request = api.createRequest(this.compiled)
-      this.read = Object.keys(written.inputs).filter(name => api.hasInput(this.compiled, name))
     } catch (cause) {
       throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
     }
@@ -180,8 +177,8 @@ class OpenvinoProgram implements Program {
   }
 
   private async infer(feeds: Tensors, results: Tensors): Promise<void> {
-    const { outputs } = this.written
-    for (const name of this.read) this.bind(name, feeds[name])
+    const { inputs, outputs } = this.written
+    for (const name of Object.keys(inputs)) this.bind(name, feeds[name])
     for (const name of Object.keys(outputs)) this.bind(outputs[name].onnxName, results[name])
     if (this.sharesValues) this.takeTurn()
     this.isRunning = true

@@ -1,6 +1,6 @@
 // Several micro-batches to the gradient of one big batch: the mean over all their counted tokens.
 import { add, input } from '../graph/build.js'
-import type { Batch, OnGroup, StepResult, TrainingStep } from '../model/step.js'
+import { countTokens, type Batch, type OnGroup, type StepResult, type TrainingStep } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 import { allocateBeside } from '../runtime/wasm-memory.js'
 
@@ -27,7 +27,7 @@ export async function runMicroBatches(
   update = 0,
   onGroup?: OnGroup,
 ): Promise<StepResult> {
-  const total = batches.reduce((sum, batch) => sum + countLabels(batch), 0)
+  const total = batches.reduce((sum, batch) => sum + countTokens(batch), 0)
   const scale = 1 / Math.max(1, total)
   let lossSum = 0
   let tokens = 0
@@ -51,10 +51,4 @@ function accumulate(step: TrainingStep, index: number, count: number): void {
     const [from, to] = index === count - 1 ? [buffers[i], gradient] : [gradient, buffers[i]]
     addTo(to, from)
   })
-}
-
-function countLabels({ labels }: Batch): number {
-  let count = 0
-  for (const label of labels) if (label >= 0n) count++
-  return count
 }

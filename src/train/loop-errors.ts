@@ -101,7 +101,7 @@ export function badTrainSetting(name: string, value: unknown): AppError {
 /** Gradients that come group by group can neither be summed nor scaled by the norm of all. */
 export function gradientsByGroups(name: 'clip' | 'accumulate', value: number): AppError {
   return new AppError('bad-train-setting', {
-    where: `setting ${name}`,
+    where: settingCalled(name),
     what: {
       en: `received ${value}, but this step gives its gradients group by group`,
       ru: `получено ${value}, но этот шаг отдаёт градиенты по группам`,

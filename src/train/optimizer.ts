@@ -1,5 +1,5 @@
 // Turns gradients into new parameters, in place, by the rule that the optimizer has for each parameter.
-import { AppError } from '../base/errors.js'
+import { AppError, settingCalled } from '../base/errors.js'
 import { nearestName } from '../base/nearest.js'
 import type { Parameter } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
@@ -138,7 +138,7 @@ function findRule(settings: OptimizerSettings): RuleChoice {
   const near = nearestName(name, known)
   const list = known.join(', ')
   throw new AppError('unknown-optimizer', {
-    where: 'setting optimizer',
+    where: settingCalled('optimizer'),
     what: { en: `there is no optimizer "${name}"`, ru: `нет оптимизатора «${name}»` },
     fix: near
       ? { en: `Did you mean "${near}"? Known: ${list}`, ru: `Может быть, «${near}»? Известны: ${list}` }
