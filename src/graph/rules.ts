@@ -90,9 +90,9 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
   // d(x·s) = s·(1 + x·(1 − s))·dx, s = σ(x)
   Silu: ({ inputs: [x] }, dy) => {
     const s = g.sigmoid(x)
-    return [g.mul(dy, g.mul(s, g.add(g.mul(x, oneMinus(s)), g.scalar(1))))]
+    return [g.mul(g.mul(dy, s), g.add(g.mul(x, oneMinus(s)), g.scalar(1)))]
   },
-  Gelu: ({ inputs: [x], attributes: { approximate } }, dy) => [g.mul(dy, geluSlope[approximate](x))],
+  Gelu: ({ inputs: [x], attributes: { approximate } }, dy) => [geluGradient[approximate](x, dy)],
   Where: ({ inputs: [condition, a, b] }, dy) => [
     undefined,
     sumTo(g.where(condition, dy, g.scalar(0)), a.shape),
@@ -178,31 +178,28 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
   CrossEntropy: ({ inputs: [, labels], outputs: [, probabilities] }, dy, [, dp, dSum]) => {
     onlyFirst('CrossEntropy', [dy, dp])
     const asColumn = (rows: Node): Node => g.reshape(rows, [-1, 1])
-    // a column of factors comes last, because products take it off again
-    if (dSum === undefined) {
-      const less = g.scatterElementsAdd(probabilities, asColumn(labels), g.expand(g.scalar(-1), [dy.shape[0], 1]), 1)
-      return [g.mul(less, asColumn(dy)), undefined]
-    }
-    const scaled = g.mul(probabilities, asColumn(g.add(dy, dSum)))
+    // products take the columns of factors off again; one number for all rows would not do, for OpenVINO would multiply
+    // the whole table by it before it gathers rows
+    const scaled = g.mul(probabilities, asColumn(dSum === undefined ? dy : g.add(dy, dSum)))
     return [g.scatterElementsAdd(scaled, asColumn(labels), asColumn(g.neg(dy)), 1), undefined]
   },
 }
 
-/** Slope of GELU. */
-const geluSlope: { readonly [Kind in OpAttributes['Gelu']['approximate']]: (x: Node) => Node } = {
+/** dy times the slope of GELU; dy comes first, so that runtimes compute the slopes of a block when its gradient is there. */
+const geluGradient: { readonly [Kind in OpAttributes['Gelu']['approximate']]: (x: Node, dy: Node) => Node } = {
   // y = x·s with s = σ(2u), 2u = x·(k + k·c·x²): y' = s·(1 + (1 − s)·x·(2u)'), and x·(2u)' = 3·2u − 2k·x
-  tanh: x => {
+  tanh: (x, dy) => {
     const k = 2 * Math.sqrt(2 / Math.PI)
     const u2 = g.mul(x, g.add(g.mul(g.mul(x, x), g.scalar(k * 0.044715)), g.scalar(k)))
     const s = g.sigmoid(u2)
     const inner = g.sub(g.mul(u2, g.scalar(3)), g.mul(x, g.scalar(2 * k)))
-    return g.mul(s, g.add(g.mul(oneMinus(s), inner), g.scalar(1)))
+    return g.mul(g.mul(dy, s), g.add(g.mul(oneMinus(s), inner), g.scalar(1)))
   },
   // y = x·Φ(x): y' = Φ(x) + x·φ(x)
-  none: x => {
+  none: (x, dy) => {
     const cumulative = g.mul(g.add(g.erf(g.mul(x, g.scalar(Math.SQRT1_2))), g.scalar(1)), g.scalar(0.5))
     const density = g.mul(g.exp(g.mul(g.mul(x, x), g.scalar(-0.5))), g.scalar(1 / Math.sqrt(2 * Math.PI)))
-    return g.add(cumulative, g.mul(x, density))
+    return g.mul(dy, g.add(cumulative, g.mul(x, density)))
   },
 }
 
