@@ -124,18 +124,8 @@ const standard: OnnxTable = {
   GatherElements: onAxis('GatherElements'),
   ScatterElementsAdd: (context, { inputs, output, attributes: { axis } }) =>
     void context.node('ScatterElements', inputs, [output(0)], { axis: { int: axis }, reduction: { text: 'add' } }),
-  // outputs: y, mean, inverse deviation
-  LayerNorm: (context, { inputs: [x, weight, bias], output, attributes: { epsilon } }) => {
-    const mean = context.node('ReduceMean', [x, context.int64s([-1])], [output(1)])
-    const centred = context.node('Sub', [x, mean])
-    const scaled = context.node('Mul', [centred, inverseRoot(context, centred, epsilon, output(2))])
-    context.node('Add', [context.node('Mul', [scaled, weight]), bias], [output(0)])
-  },
-  // outputs: y, inverse root mean square
-  RmsNorm: (context, { inputs: [x, weight], output, attributes: { epsilon } }) => {
-    const scaled = context.node('Mul', [x, inverseRoot(context, x, epsilon, output(1))])
-    context.node('Mul', [scaled, weight], [output(0)])
-  },
+  LayerNorm: layerNormBy(meanOfSquares),
+  RmsNorm: rmsNormBy(meanOfSquares),
   CrossEntropy: crossEntropyIn('float32'),
 }
 
@@ -143,7 +133,9 @@ const standard: OnnxTable = {
  * OpenVINO told to compute in bfloat16 keeps float32 on every path from the last product to a result. Gradients of biases
  * are such paths, sums of rows, and drag what they sum into float32 with them, with copies to and fro; a product with ones
  * ends the path. The paths of the loss hold softmax over the whole vocabulary; there the type is written down, also for the
- * products that make logits or multiply their shares, else values as large are copied into float32 and back.
+ * products that make logits or multiply their shares, else values as large are copied into float32 and back. Norms are
+ * written in a form that is not taken for one operation: that computes the inverse root again for the backward pass, and
+ * until then keeps what it comes from.
  */
 const half: OnnxTable = {
   ...standard,
@@ -169,6 +161,8 @@ const half: OnnxTable = {
     const sums = context.node('MatMul', [onesOf(context, [1, shape[0]]), inputs[0]])
     context.node('Reshape', [sums, context.int64s(node.shape)], [output(0)])
   },
+  LayerNorm: layerNormBy(sumOfSquares),
+  RmsNorm: rmsNormBy(sumOfSquares),
   CrossEntropy: crossEntropyIn('bfloat16'),
 }
 
@@ -257,9 +251,39 @@ function ofHalf<Op extends 'Reshape' | 'Slice'>(rule: OnnxRule<Op>): OnnxRule<Op
   }
 }
 
-/** 1 / sqrt(mean of x² over the last axis + epsilon) */
-function inverseRoot(context: OnnxContext, x: string, epsilon: number, name: string): string {
-  const mean = context.node('ReduceMean', [context.node('Mul', [x, x]), context.int64s([-1])])
+/** The mean of x² over the last axis, which has `width` numbers. */
+type SquaresRule = (context: OnnxContext, x: string, width: number) => string
+
+function meanOfSquares(context: OnnxContext, x: string): string {
+  return context.node('ReduceMean', [context.node('Mul', [x, x]), context.int64s([-1])])
+}
+
+function sumOfSquares(context: OnnxContext, x: string, width: number): string {
+  const sum = context.node('ReduceSum', [context.node('Mul', [x, x]), context.int64s([-1])])
+  return context.node('Mul', [sum, context.float(1 / width)])
+}
+
+/** Outputs: y, mean, inverse standard deviation. */
+function layerNormBy(squares: SquaresRule): OnnxRule<'LayerNorm'> {
+  return (context, { node, inputs: [x, weight, bias], output, attributes: { epsilon } }) => {
+    const mean = context.node('ReduceMean', [x, context.int64s([-1])], [output(1)])
+    const centred = context.node('Sub', [x, mean])
+    const inverse = inverseRoot(context, squares(context, centred, node.inputs[1].shape[0]), epsilon, output(2))
+    const scaled = context.node('Mul', [centred, inverse])
+    context.node('Add', [context.node('Mul', [scaled, weight]), bias], [output(0)])
+  }
+}
+
+/** Outputs: y, inverse root mean square. */
+function rmsNormBy(squares: SquaresRule): OnnxRule<'RmsNorm'> {
+  return (context, { node, inputs: [x, weight], output, attributes: { epsilon } }) => {
+    const inverse = inverseRoot(context, squares(context, x, node.inputs[1].shape[0]), epsilon, output(1))
+    context.node('Mul', [context.node('Mul', [x, inverse]), weight], [output(0)])
+  }
+}
+
+/** 1 / sqrt(mean + epsilon) */
+function inverseRoot(context: OnnxContext, mean: string, epsilon: number, name: string): string {
   const root = context.node('Sqrt', [context.node('Add', [mean, context.float(epsilon)])])
   return context.node('Reciprocal', [root], [name])
 }
