@@ -70,7 +70,7 @@ export function blockAttention(config: ModelConfig, tokens: BlockTokens): Attend
 }
 
 /** Queries that are computed with the same keys: fewer waste less on keys that come later, many products are slower each. */
-const stretchLength = 128
+const stretchLength = 256
 
 /** Queries in stretches, each over the keys up to its last one: what comes later is hidden from it anyway. */
 function byStretches(config: ModelConfig, query: Node, before: readonly KeyBlock[], own: KeyBlock): Node {
