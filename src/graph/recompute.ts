@@ -1,4 +1,5 @@
 // Operations to copies of them, which the backward pass computes anew instead of keeping what the forward pass had.
+import { input } from './build.js'
 import type { Node } from './graph.js'
 import type { OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
@@ -11,17 +12,46 @@ export type Recompute = (operation: Node, dys: readonly (Node | undefined)[]) =>
  * Between two checkpoints every operation that depends on the first is replaced by a copy. The copies start from the
  * kept checkpoint made to wait for the gradient that arrives, so that no runtime takes them for the originals.
  * @param checkpoints nodes in the order of the forward pass, each reached from the one before; float32
+ * @param reread what the copies read in the place of inputs
  */
-export function recomputeBetween(checkpoints: readonly Node[]): Recompute {
+export function recomputeBetween(checkpoints: readonly Node[], reread: Reread = x => x): Recompute {
   const segments = segmentsBetween(checkpoints)
   const copies = new Map<Segment, ReadonlyMap<Node['attributes'], Node>>()
   return (operation, dys) => {
     const segment = segments.get(operation.attributes)
     if (segment === undefined) return operation
     const dy = dys.find(known => known !== undefined)!
-    const known = copies.get(segment) ?? copySegment(segment, dy)
+    const known = copies.get(segment) ?? copySegment(segment, dy, reread)
     copies.set(segment, known)
     return known.get(operation.attributes)!
+  }
+}
+
+/** What is read in the place of an input; anything else stays. */
+export type Reread = (x: Node) => Node
+
+/** The input under which the backward pass may read a matrix again: the same array is fed to both. */
+export const againName = (name: string): string => `${name}:again`
+
+/**
+ * Matrices are read again through inputs of their own: a runtime that converts what it multiplies by then holds each
+ * converted matrix for one product, and not from the forward pass to the backward one.
+ * @param names inputs [R, C] that are fed under both names
+ */
+export function rereadInputs(names: ReadonlySet<string>): Reread {
+  return x => {
+    const name = x.op === 'Input' ? (x.attributes.name as string) : ''
+    return names.has(name) ? input(againName(name), x.shape) : x
+  }
+}
+
+/** The gradients of products read their matrices again. */
+export function rereadFactors(reread: Reread, recompute: Recompute = operation => operation): Recompute {
+  return (operation, dys) => {
+    const found = recompute(operation, dys)
+    const inputs = found.inputs.map(reread)
+    const isProduct = found.op === 'MatMul' || found.op === 'Linear'
+    return isProduct && inputs.some((x, i) => x !== found.inputs[i]) ? anew(found, inputs) : found
   }
 }
 
@@ -90,13 +120,13 @@ function segmentsBetween(checkpoints: readonly Node[]): ReadonlyMap<Node['attrib
   return found
 }
 
-function copySegment({ start, operations }: Segment, dy: Node): ReadonlyMap<Node['attributes'], Node> {
+function copySegment({ start, operations }: Segment, dy: Node, reread: Reread): ReadonlyMap<Node['attributes'], Node> {
   const copies = new Map<Node, Node>([[start, waitFor(start, [dy])]])
   const attributes = new Map<Node['attributes'], Node['attributes']>()
   for (const node of operations) {
     const own = attributes.get(node.attributes) ?? Object.freeze({ ...node.attributes })
     attributes.set(node.attributes, own)
-    copies.set(node, anew(node, node.inputs.map(x => copies.get(x) ?? x), own)) // prettier-ignore
+    copies.set(node, anew(node, node.inputs.map(x => copies.get(x) ?? reread(x)), own)) // prettier-ignore
   }
   return new Map(operations.map(node => [node.attributes, copies.get(node)!]))
 }

@@ -20,6 +20,7 @@ import {
 } from '../graph/build.js'
 import { gradients } from '../graph/gradient.js'
 import type { Node } from '../graph/graph.js'
+import type { Recompute } from '../graph/recompute.js'
 import { evenStretches } from '../graph/stretches.js'
 import { waitFor } from '../graph/wait.js'
 import { badSetting, checkCount } from './method.js'
@@ -33,6 +34,11 @@ export interface LossSettings {
   readonly zLoss?: number
   /** Rows of logits that exist at once; by default as many as fit into 64 MiB, or all where more pieces would save nothing. */
   readonly lossRows?: number
+  /**
+   * Whether the gradients of the head come before those of what lies under it, so that the logits are gone by then.
+   * Default true; a runtime that copies results which the graph reads had better choose the order itself.
+   */
+  readonly headFirst?: boolean
 }
 
 /** What the loss is made from. */
@@ -81,6 +87,7 @@ export function lossGradients(
   seed: Node,
   rows: number,
   settings: LossSettings,
+  recompute?: Recompute,
 ): LossGradients {
   const slopes: Node[] = []
   let lossSum: Node | undefined
@@ -91,7 +98,7 @@ export function lossGradients(
     const loss = rowsLoss(inputs.logits(start), labels, settings)
     // the loss comes first: then the logits are read for the last time, and gradients take their place
     const later = reshape(waitFor(reshape(seed, [1]), [loss]), [])
-    const [slope, ...ofHead] = gradients(loss, [start, ...wrt], later)
+    const [slope, ...ofHead] = gradients(loss, [start, ...wrt], later, recompute)
     slopes.push(slope)
     lossSum = lossSum === undefined ? loss : add(lossSum, loss)
     head = head.map((sum, i) =>
@@ -99,7 +106,8 @@ export function lossGradients(
     )
   }
   const slope = concat(slopes, 0)
-  return { lossSum: lossSum!, slope, states: waitFor(slope, [lossSum!, ...computed(head)]), head }
+  const { headFirst = true } = settings
+  return { lossSum: lossSum!, slope, states: waitFor(slope, [lossSum!, ...(headFirst ? computed(head) : [])]), head }
 }
 
 function computed(head: readonly (Node | undefined)[]): readonly Node[] {

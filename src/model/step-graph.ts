@@ -3,7 +3,15 @@ import { AppError } from '../base/errors.js'
 import { input, knownNumber, reshape } from '../graph/build.js'
 import { gradients } from '../graph/gradient.js'
 import type { Node } from '../graph/graph.js'
-import { recomputeBetween, recomputeFactors } from '../graph/recompute.js'
+import {
+  againName,
+  recomputeBetween,
+  recomputeFactors,
+  rereadFactors,
+  rereadInputs,
+  type Recompute,
+} from '../graph/recompute.js'
+import type { HostTensor } from '../graph/tensor.js'
 import { blockStates, placesBefore } from './block-states.js'
 import { decoderLogits } from './decoder-graph.js'
 import { lossGradients, plainLoss, rowsAtOnce, type LossInputs, type LossSettings } from './loss.js'
@@ -28,6 +36,8 @@ export interface StepSettings extends StepShape, LossSettings {
   readonly checkpointing?: boolean
   /** Compute the norms and activations that products read again for the backward pass, which costs little time. */
   readonly recomputing?: boolean
+  /** Let the backward pass read matrices through the inputs that `againFeeds` feeds; for full training. */
+  readonly rereading?: boolean
   /** Bytes of one logit where it is computed; default 4. */
   readonly logitBytes?: number
 }
@@ -63,13 +73,30 @@ export function stepGraph(
   const { inputs, streams } = forwardPass(model, parts, settings)
   const wrt = names.map(parts.input)
   const seed = input('scale', [])
-  const loss = lossGradients(inputs, wrt, seed, rowsOf(model, inputs, wrt, settings), settings)
-  const { checkpointing, recomputing } = settings
-  const recompute = checkpointing ? recomputeBetween(streams) : recomputing ? recomputeFactors() : undefined
-  const trunk = gradients(inputs.states, wrt, loss.states, recompute)
+  const { checkpointing, recomputing, rereading } = settings
+  const reread = rereading ? rereadInputs(new Set(wrt.flatMap((x, i) => (isMatrix(x) ? names[i] : [])))) : undefined
+  const again = (recompute?: Recompute): Recompute | undefined =>
+    reread ? rereadFactors(reread, recompute) : recompute
+  const loss = lossGradients(inputs, wrt, seed, rowsOf(model, inputs, wrt, settings), settings, again())
+  const recompute = checkpointing ? recomputeBetween(streams, reread) : recomputing ? recomputeFactors() : undefined
+  const trunk = gradients(inputs.states, wrt, loss.states, again(recompute))
   const whole = trunk.map((gradient, i) => sumOf(gradient, loss.head[i]))
   return { lossSum: loss.lossSum, gradients: whole.map(takeRows) }
 }
+
+/** What the second inputs of `rereading` are fed: the same matrices. */
+export function againFeeds(
+  feeds: ReadonlyMap<string, HostTensor>,
+  names: readonly string[],
+): Record<string, HostTensor> {
+  const again = names.flatMap(name => {
+    const tensor = feeds.get(name)!
+    return isMatrix(tensor) ? [[againName(name), tensor] as const] : []
+  })
+  return Object.fromEntries(again)
+}
+
+const isMatrix = ({ shape }: { readonly shape: readonly number[] }): boolean => shape.length === 2
 
 /**
  * The loss of a batch as evaluation reports it: no smoothing, no z-loss.

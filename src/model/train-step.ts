@@ -13,6 +13,7 @@ import { trainableNames, type Method } from './method.js'
 import { bindParts } from './parts.js'
 import { createRowGradient, type SharedRows } from './row-gradients.js'
 import {
+  againFeeds,
   batchKeys,
   evaluationGraph,
   forwardGraph,
@@ -94,7 +95,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   await options.onNeeds?.({ graphs: [whole], frozen: parts.frozen, gradients })
   const program = await runtime.compile(whole, compiling)
   const scaleValue = new Float32Array(1)
-  const weights = Object.fromEntries(parts.feeds)
+  const weights = { ...Object.fromEntries(parts.feeds), ...(settings.rereading && againFeeds(parts.feeds, names)) }
   let forward: Promise<Program> | undefined
   const evaluation = (): Node => evaluationGraph(model, dropout ? bindParts(model, adapter, forms) : parts, settings)
   return {
@@ -123,9 +124,10 @@ export async function createTrainingStep(model: Model, method: Method, options: 
 
 /** What the runtime's ways mean for the graph, where the options do not say otherwise. */
 export function graphSettings({ config }: Model, method: Method, options: StepOptions): StepSettings {
-  const { recomputes, computesHalf } = options.runtime
+  const { recomputes, computesHalf, copiesReadResults } = options.runtime
   const recomputing = recomputes && isWorthRecomputing(config, method, options)
-  return { recomputing, logitBytes: computesHalf ? 2 : 4, ...options }
+  const rereading = computesHalf && method.kind === 'full'
+  return { recomputing, logitBytes: computesHalf ? 2 : 4, headFirst: !copiesReadResults, rereading, ...options }
 }
 
 /** Gives tensors arrays that the update works on in place; the arrays that were there before are let go. */

@@ -41,12 +41,13 @@ type Tensors = Readonly<Record<string, HostTensor>>
  */
 export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
   const session = new Session(options)
-  const { name, version, computesHalf, recomputes } = options.candidate
+  const { name, version, computesHalf, recomputes, copiesReadResults } = options.candidate
   return feedFrozen({
     name,
     version,
     computesHalf,
     recomputes,
+    copiesReadResults,
     current: () => session.current,
     async willCheck(graph) {
       return !session.isLeft && !(await readVerdict(verdictKey(session.write(graph), options.candidate)))

@@ -31,6 +31,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
       INFERENCE_PRECISION_HINT: precision,
       INFERENCE_NUM_THREADS: String(options.threads ?? cpus().length),
       PERFORMANCE_HINT: 'LATENCY',
+      SNIPPETS_MODE: 'DISABLE', // fused elementwise code is no faster in training, and its programs are twice as large
       ...(isCached && compiledCache()),
     }
     return new OpenvinoProgram(api, written, properties, options.values === 'shared')
@@ -43,6 +44,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
     computesHalf: precision === 'bf16',
     storesFrozen: 'inference', // one constant in both directions computes wrongly there (2026.4.1)
     recomputes: precision === 'f32',
+    copiesReadResults: true,
     compileWritten: (written, options) => Promise.resolve().then(() => open(written, options)),
     compile(graph, options) {
       return Promise.resolve().then(() => {

@@ -21,6 +21,8 @@ export interface Runtime {
   readonly computesHalf?: boolean
   /** Whether a training step had better compute again what costs little beside its products than keep it in memory. */
   readonly recomputes?: boolean
+  /** Whether a result that the graph itself also reads is computed apart and copied at the end. */
+  readonly copiesReadResults?: boolean
   /** Whether this process will also compute the graph on the reference, to compare, before its first run here. */
   readonly willCheck?: (graph: Graph) => Promise<boolean>
   /** @throws AppError `runtime-compile` with the runtime's own words */

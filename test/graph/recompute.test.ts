@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import * as g from '../../src/graph/build.js'
 import { gradients } from '../../src/graph/gradient.js'
 import type { Node } from '../../src/graph/graph.js'
-import { recomputeBetween, recomputeFactors } from '../../src/graph/recompute.js'
+import { recomputeBetween, recomputeFactors, rereadFactors, rereadInputs } from '../../src/graph/recompute.js'
 import { elementCount } from '../../src/graph/tensor.js'
 import { topologicalOrder } from '../../src/graph/order.js'
 import { evaluate } from './evaluate.js'
@@ -92,4 +92,18 @@ test('the weights of attention are computed anew from queries and keys, once for
   const behind = topologicalOrder(again).filter(({ attributes }) => !originals.has(attributes))
   const kept = behind.flatMap(({ inputs }) => inputs).filter(x => originals.has(x.attributes) && x.shape.join() === '1,2,3,3') // prettier-ignore
   expect(kept).toEqual([])
+})
+
+test('behind the loss matrices are read through their second inputs, in copies of layers too', () => {
+  const { streams, weights, feeds, loss } = layers()
+  const reread = rereadInputs(new Set(['w0', 'w1', 'w2']))
+  const fedTwice = { ...feeds, ...Object.fromEntries(weights.map((_, i) => [`w${i}:again`, feeds[`w${i}`]])) }
+  const before = new Set(topologicalOrder([loss]).map(({ attributes }) => attributes))
+  for (const recompute of [undefined, recomputeBetween(streams, reread)]) {
+    const again = gradients(loss, weights, undefined, rereadFactors(reread, recompute))
+    expect(evaluate(again, fedTwice)).toEqual(evaluate(gradients(loss, weights), feeds))
+    const behind = topologicalOrder(again).filter(({ op, attributes }) => op === 'MatMul' && !before.has(attributes))
+    const read = behind.flatMap(({ inputs }) => inputs.flatMap(({ op, attributes }) => (op === 'Input' ? [attributes.name] : []))) // prettier-ignore
+    expect([...new Set(read)].filter(name => name !== 'x').sort()).toEqual(recompute ? ['w0:again', 'w1:again', 'w2:again'] : ['w1:again', 'w2:again']) // prettier-ignore
+  }
 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Adapter } from '../../src/model/adapter.js'
 import type { AdapterMethod } from '../../src/model/method.js'
 import type { Batch } from '../../src/model/step.js'
+import type { StepSettings } from '../../src/model/step-graph.js'
 import { createTrainingStep } from '../../src/model/train-step.js'
 import type { Model } from '../../src/model/weights.js'
 import type { Runtime } from '../../src/runtime/runtime.js'
@@ -20,11 +21,11 @@ const packed = tinyBatch([
 /** The worst relative difference that a recomputed product may make: none on the reference, rounding where others fuse. */
 const bounds: Readonly<Record<string, number>> = { 'onnxruntime-cpu': 0 }
 
-async function gradientsOf(model: Model, adapter: Adapter | undefined, on: Runtime, checkpointing: boolean) {
+async function gradientsOf(model: Model, adapter: Adapter | undefined, on: Runtime, settings: Partial<StepSettings>) {
   const shape: Pick<Batch, 'batch' | 'length'> = packed
   const step = await createTrainingStep(model, adapter?.method ?? { kind: 'full' }, {
     ...{ batch: shape.batch, length: shape.length, adapter, seed: 4 },
-    ...{ runtime: on, checkpointing },
+    ...{ runtime: on, ...settings },
   })
   const { lossSum } = await step.run(packed, 0.5, 3)
   const result = step.parameters.map(({ name, gradient }) => [name, gradient] as const)
@@ -32,9 +33,14 @@ async function gradientsOf(model: Model, adapter: Adapter | undefined, on: Runti
   return [['loss', Float32Array.of(lossSum)] as const, ...result]
 }
 
-async function expectSame(model: Model, on: Runtime, adapter?: Adapter): Promise<void> {
-  const plain = await gradientsOf(model, adapter, on, false)
-  const again = await gradientsOf(model, adapter, on, true)
+async function expectSame(
+  model: Model,
+  on: Runtime,
+  adapter?: Adapter,
+  settings: Partial<StepSettings> = { checkpointing: true },
+): Promise<void> {
+  const plain = await gradientsOf(model, adapter, on, {})
+  const again = await gradientsOf(model, adapter, on, settings)
   expect(plain.some(([, gradient]) => gradient.some(g => g !== 0))).toBe(true)
   expect(again.map(([name]) => name)).toEqual(plain.map(([name]) => name))
   plain.forEach(([name, gradient], i) =>
@@ -52,6 +58,14 @@ const methods: Readonly<Record<string, AdapterMethod>> = {
   'prefix tuning': { kind: 'prefix', tokens: 3, projection: 5 },
   adapters: { kind: 'bottleneck', style: 'houlsby' },
 }
+
+test.each([
+  ['matrices are read again', { rereading: true }],
+  ['matrices are read again in copies', { rereading: true, checkpointing: true }],
+  ['the head comes last', { headFirst: false }],
+])('%s: no gradient changes', async (_, settings) => {
+  for (const family of ['gpt2', 'llama'] as const) await expectSame(tinyModel(family), runtime, undefined, settings)
+})
 
 describe('checkpointing changes no gradient', () => {
   test.each(families)('%s, full training', async family => {
