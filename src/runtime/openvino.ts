@@ -31,7 +31,8 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
       INFERENCE_PRECISION_HINT: precision,
       INFERENCE_NUM_THREADS: String(options.threads ?? cpus().length),
       PERFORMANCE_HINT: 'LATENCY',
-      SNIPPETS_MODE: 'DISABLE', // fused elementwise code is no faster in training, and its programs are twice as large
+      // fused elementwise code is no faster in training and makes programs twice as large; decoding it speeds up
+      ...(options.values === 'shared' && { SNIPPETS_MODE: 'DISABLE' }),
       ...(isCached && compiledCache()),
     }
     return new OpenvinoProgram(api, written, properties, options.values === 'shared')
