@@ -133,8 +133,7 @@ const standard: OnnxTable = {
  * OpenVINO told to compute in bfloat16 keeps float32 on every path from the last product to a result. Gradients of biases
  * are such paths, sums of rows, and drag what they sum into float32 with them, with copies to and fro; a product with ones
  * ends the path. The paths of the loss hold softmax over the whole vocabulary; there the type is written down, also for the
- * products that make logits or multiply their shares, else values as large are copied into float32 and back. Norms are
- * written in a form that is not taken for one operation: that computes the inverse root again for the backward pass, and
+ * product that makes logits, else values as large are copied into float32 and back. Norms are written in a form that is not taken for one operation: that computes the inverse root again for the backward pass, and
  * until then keeps what it comes from.
  */
 const half: OnnxTable = {
@@ -144,9 +143,8 @@ const half: OnnxTable = {
     if (written.node.inputs[0].dtype === 'bfloat16') context.setHalf(written.output(0), written.inputs[0])
   },
   MatMul: (context, written) => {
-    const { node, attributes, inputs, output, readers } = written
-    const isWide = readers.has('CrossEntropy') || node.inputs.some(({ op }) => op === 'CrossEntropy')
-    if (!isWide || attributes.alpha !== 1) return standard.MatMul(context, written)
+    const { attributes, inputs, output, readers } = written
+    if (!readers.has('CrossEntropy') || attributes.alpha !== 1) return standard.MatMul(context, written)
     const factors = inputs.map(x => context.halfOf(x) ?? castTo(context, x, 'bfloat16'))
     standard.MatMul(context, { ...written, inputs: factors, output: () => `${output(0)}:half` })
     context.setHalf(output(0), `${output(0)}:half`)
