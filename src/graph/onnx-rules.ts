@@ -133,8 +133,9 @@ const standard: OnnxTable = {
  * OpenVINO told to compute in bfloat16 keeps float32 on every path from the last product to a result. Gradients of biases
  * are such paths, sums of rows, and drag what they sum into float32 with them, with copies to and fro; a product with ones
  * ends the path. The paths of the loss hold softmax over the whole vocabulary; there the type is written down, also for the
- * product that makes logits, else values as large are copied into float32 and back. Norms are written in a form that is not taken for one operation: that computes the inverse root again for the backward pass, and
- * until then keeps what it comes from.
+ * product that makes logits, else values as large are copied into float32 and back. Norms are written in a form that is
+ * not taken for one operation, which would compute the inverse root again for the backward pass and keep until then what
+ * it comes from.
  */
 const half: OnnxTable = {
   ...standard,
