@@ -1,4 +1,4 @@
-// Operations to copies of them, which the backward pass computes anew instead of keeping what the forward pass had.
+// What the backward pass computes or reads again, instead of keeping what the forward pass had.
 import { input } from './build.js'
 import type { Node } from './graph.js'
 import type { OpName } from './ops.js'
