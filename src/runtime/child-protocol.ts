@@ -11,6 +11,8 @@ export interface ChildRequest {
   readonly threads: number | undefined
   readonly modelBytes: number
   readonly inputs: Readonly<Record<string, TensorType>>
+  /** Inputs that are the array of one before them, by name its name: their bytes are not sent again. */
+  readonly repeated: Readonly<Record<string, string>>
   readonly outputs: WrittenGraph['outputs']
 }
 

@@ -85,11 +85,25 @@ async function writeRequest(
   settings: Pick<ChildRequest, 'runtime' | 'precision' | 'threads'>,
 ): Promise<void> {
   const broken = new Promise<never>((_, reject) => stdin!.on('error', reject))
-  const request: ChildRequest = { ...settings, modelBytes: bytes.byteLength, inputs, outputs }
+  const repeated = findRepeated(Object.keys(inputs), feeds)
+  const sent = Object.keys(inputs).filter(name => !(name in repeated))
+  const request: ChildRequest = { ...settings, modelBytes: bytes.byteLength, inputs, repeated, outputs }
   const head = Buffer.from(JSON.stringify(request))
   const length = Buffer.alloc(4)
   length.writeUInt32LE(head.length)
-  for (const part of [length, head, bytes, ...Object.keys(inputs).map(name => bytesOf(feeds[name]))])
+  for (const part of [length, head, bytes, ...sent.map(name => bytesOf(feeds[name]))])
     if (!stdin!.write(part)) await Promise.race([once(stdin!, 'drain'), broken])
   stdin!.end()
+}
+
+/** Of the inputs whose array another one before them has too, that one. */
+function findRepeated(names: readonly string[], feeds: Tensors): Record<string, string> {
+  const first = new Map<HostTensor['data'], string>()
+  const repeated: Record<string, string> = {}
+  for (const name of names) {
+    const earlier = first.get(feeds[name].data)
+    if (earlier === undefined) first.set(feeds[name].data, name)
+    else repeated[name] = earlier
+  }
+  return repeated
 }

@@ -25,8 +25,11 @@ async function readRequest(): Promise<{ request: ChildRequest; model: Buffer; fe
       if (!request) {
         request = JSON.parse(done.toString('utf8')) as ChildRequest
         model = Buffer.alloc(request.modelBytes)
-        for (const [name, type] of Object.entries(request.inputs)) feeds[name] = allocate(type)
-        waiting.push(model, ...Object.values(feeds).map(bytesOf))
+        const { inputs, repeated } = request
+        for (const [name, type] of Object.entries(inputs))
+          feeds[name] = name in repeated ? { ...type, data: feeds[repeated[name]].data } : allocate(type)
+        const sent = Object.keys(inputs).filter(name => !(name in repeated))
+        waiting.push(model, ...sent.map(name => bytesOf(feeds[name])))
       }
       return waiting.shift()
     },

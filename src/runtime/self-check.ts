@@ -59,14 +59,17 @@ export async function checkRuntime(
 
 /**
  * Inputs that are zero all over hide mistakes (the gradient of LoRA's A while B is zero): they get small numbers.
- * Copies, so that an array which is also a result keeps its values.
+ * Copies, so that an array which is also a result keeps its values; inputs of one array get one copy.
  */
 function withoutZeros({ inputs }: WrittenGraph, feeds: Tensors): Record<string, HostTensor> {
+  const filled = new Map<HostTensor['data'], HostTensor['data']>()
   return Object.fromEntries(
     Object.keys(inputs).map((name, key) => {
       const host = feeds[name]
       if (host.dtype !== 'float32' || host.data.some(x => Number(x) !== 0)) return [name, host]
-      const data = new Float32Array(host.data.length).map((_, i) => Math.abs(normalAt(7, key, i)) * 0.02)
+      const small = (_: number, i: number): number => Math.abs(normalAt(7, key, i)) * 0.02
+      const data = filled.get(host.data) ?? new Float32Array(host.data.length).map(small)
+      filled.set(host.data, data)
       return [name, { ...host, data }]
     }),
   )

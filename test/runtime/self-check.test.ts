@@ -231,3 +231,20 @@ it('is stopped by Ctrl-C without a verdict', async () => {
   expect(warnings).toEqual([])
   expect(await readdir(cache)).toEqual([])
 })
+
+it.each([0, 1])(
+  'an array that is fed to two inputs comes to both in the other process (numbers times %d)',
+  async scale => {
+    const reference = await createRuntime()
+    const candidate = { ...fakeOpenvino(), name: 'onnxruntime-cpu' }
+    const [x, first, again] = [g.input('x', [2, 3]), g.input('w', [3, 3]), g.input('w:again', [3, 3])]
+    const outputs = { y: g.matmul(g.tanh(g.matmul(x, first)), again), z: g.matmul(x, again) }
+    const numbers = (count: number): Float32Array =>
+      Float32Array.from({ length: count }, (_, i) => scale * Math.sin(i + 1))
+    const [ofX, w] = [[2, 3], [3, 3]].map(shape => ({ dtype: 'float32', shape, data: numbers(elementCount(shape)) }) as const) // prettier-ignore
+    const written = writeOnnx({ outputs }, 'standard')
+    const verdict = await checkRuntime(candidate, { outputs }, written, { x: ofX, w, 'w:again': w }, { precision: 'f32', reference, threads: 1 }) // prettier-ignore
+    expect(verdict.state).toBe('passed')
+    expect(verdict.error).toBeLessThan(1e-6)
+  },
+)
