@@ -14,6 +14,15 @@ export function faster(ours: string, theirs: string, least: number, figure = 'st
   return { text: `${ours} against ${theirs}: times as fast`, least, unit: '×', value: read => ratio(read, figure, ours, theirs) } // prettier-ignore
 }
 
+/** Times as fast as the fastest of several. */
+export function fasterThanAll(ours: string, theirs: readonly string[], whose: string, least: number): Goal {
+  const best = (read: Read): number | undefined => {
+    const ratios = theirs.flatMap(side => ratio(read, 'stepSeconds', ours, side) ?? [])
+    return ratios.length < theirs.length ? undefined : Math.min(...ratios)
+  }
+  return { text: `${ours} against ${whose}: times as fast`, least, unit: '×', value: best }
+}
+
 /** Times as fast, by a rate. */
 export function quicker(ours: string, theirs: string, least: number, figure: string, what: string): Goal {
   return { text: `${what}: ${ours} against ${theirs}, times as fast`, least, unit: '×', value: read => ratio(read, figure, theirs, ours) } // prettier-ignore

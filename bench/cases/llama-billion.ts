@@ -23,6 +23,7 @@ export default {
       work: { program: 'stored', config: llamaBillion(size), base: { bits: 8 } },
     },
     ourSide('ONNX Runtime f32', training(size), ', 8-bit base', { base: { bits: 8 } }),
+    ourSide('OpenVINO bf16', training(size), ', 8-bit base', { base: { bits: 8 } }),
     torchSide('bf16', training(size)),
   ],
   columns: [{ figure: 'madeSeconds', title: 'codes made', unit: 's' }, ...trainingColumns.filter(({ figure }) => figure !== 'clipSeconds')], // prettier-ignore

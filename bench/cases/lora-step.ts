@@ -1,11 +1,13 @@
 // One optimizer step of GPT-2 124M with LoRA on every product of the blocks.
 import type { Benchmark, Size } from '../case.js'
-import { faster, shareOfPeak, smaller } from '../goals.js'
+import { faster, fasterThanAll, shareOfPeak, smaller } from '../goals.js'
 import { gpt2Training, lora, ourSide, sidesInPairs, trainingColumns, type Training } from '../training-sides.js'
 
 function training(size: Size): Training {
   return gpt2Training(lora, size, 512, 4)
 }
+
+const peft = ['PEFT fp32', 'PEFT autocast bf16', 'PEFT pure bf16']
 
 export default {
   name: 'lora-step',
@@ -15,6 +17,7 @@ export default {
   sides: size => [
     ...sidesInPairs(training(size)),
     ourSide('ONNX Runtime f32', training(size), ', 8-bit base', { base: { bits: 8 } }),
+    ourSide('OpenVINO bf16', training(size), ', 8-bit base', { base: { bits: 8 } }),
   ],
   columns: trainingColumns,
   goals: [
@@ -23,9 +26,11 @@ export default {
     faster('OpenVINO bf16', 'PEFT fp32', 3.6),
     faster('OpenVINO bf16', 'PEFT autocast bf16', 2),
     faster('OpenVINO bf16', 'PEFT pure bf16', 1.8),
+    fasterThanAll('OpenVINO bf16, 8-bit base', peft, 'the fastest of PEFT', 2),
     shareOfPeak('OpenVINO bf16', training('full').sizes[0], lora),
     smaller('ONNX Runtime f32', 'PEFT fp32', 0.7),
     smaller('ONNX Runtime f32, 8-bit base', 'PEFT fp32', 0.7),
+    smaller('OpenVINO bf16, 8-bit base', 'PEFT autocast bf16', 0.7),
     smaller('OpenVINO f32', 'PEFT fp32', 0.7),
     smaller('OpenVINO bf16', 'PEFT autocast bf16', 0.7),
   ],

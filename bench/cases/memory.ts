@@ -60,6 +60,8 @@ function sides(size: Size): readonly Side[] {
       length: 1024,
     }),
     side('OpenVINO bf16: 41M, LoRA', size, middle, { ...openvino('bf16'), method: lora }),
+    side('OpenVINO bf16: 41M, LoRA over 8 bits', size, middle, { ...openvino('bf16'), method: lora, baseBits: 8 }),
+    side('OpenVINO f32: 41M, LoRA over 8 bits', size, middle, { ...openvino('f32'), method: lora, baseBits: 8 }),
   ]
 }
 

@@ -9,18 +9,43 @@ const contrib = 'com.microsoft'
 type Quantized = Written<'QuantizedMatMul'>
 
 /**
- * Only operations of the standard: the codes become float32 numbers at every run, as scale·code − scale·middle. (OpenVINO
- * 2026.4 knows scale·(code − middle), and fails where it finds it on one stored matrix in both directions.)
+ * Only operations of the standard. A matrix whose transpose has codes of its own, and so one scale for each output, is written
+ * in the form that OpenVINO multiplies by as it is, where it is stored: bytes, their middle and the scales; the transposed
+ * product takes x times the scales. Other codes become float32 numbers at every run, as scale·code − scale·middle. (OpenVINO
+ * 2026.4 fails where it finds scale·(code − middle) on one stored matrix in both directions.)
  */
-export function writeQuantized(
-  context: OnnxContext,
-  { inputs: [x, codes, scales], output, attributes }: Quantized,
-): void {
+export function writeQuantized(context: OnnxContext, written: Quantized): void {
+  const { inputs: [x, codes, scales, mirror], output, attributes } = written // prettier-ignore
+  const { outputs, bits, transposed } = attributes
+  if (bits === 8 && mirror !== undefined) {
+    const factors = outputScales(context, scales, outputs)
+    const [left, table, each] = transposed ? [context.node('Mul', [x, factors]), mirror, context.float(1)] : [x, codes, factors] // prettier-ignore
+    context.node('Gemm', [left, numbersOf(context, table, each, attributes)], [output(0)], { transB: { int: 1 } })
+    return
+  }
   const numbers = context.node('Cast', [codes], undefined, { to: { int: onnxElementTypes.float32 } })
-  const each = attributes.bits === 8 ? numbers : unpackNibbles(context, numbers, attributes)
+  const each = bits === 8 ? numbers : unpackNibbles(context, numbers, attributes)
   const factors = context.node('Unsqueeze', [scales, context.int64s([2])])
-  const middles = context.node('Mul', [factors, context.float(2 ** (attributes.bits - 1))])
+  const middles = context.node('Mul', [factors, context.float(2 ** (bits - 1))])
   multiply(context, x, context.node('Sub', [context.node('Mul', [each, factors]), middles]), output(0), attributes)
+}
+
+/** Codes of 8 bits [rows, blocks, block] times the scales of their rows, or one for all. */
+function numbersOf(context: OnnxContext, codes: string, scales: string, attributes: QuantizedProduct): string {
+  const { inputs, outputs, block, transposed } = attributes
+  const [rows, width] = transposed ? [inputs, outputs] : [outputs, inputs]
+  const wide = Math.ceil(width / block) * block
+  const whole = context.node('Reshape', [codes, context.int64s([rows, wide])])
+  const matrix = wide === width ? whole : withoutFilling(context, whole, width)
+  const shape = transposed ? [] : [rows]
+  const middle = context.bytes(`middles:${shape.join()}`, onnxElementTypes.uint8, shape, () => new Uint8Array(shape[0] ?? 1).fill(128)) // prettier-ignore
+  return context.node('DequantizeLinear', [matrix, scales, middle], undefined, { axis: { int: 0 } })
+}
+
+/** The first columns of codes whose last block is filled up. */
+function withoutFilling(context: OnnxContext, codes: string, width: number): string {
+  const range = [[0], [width], [1]].map(list => context.int64s(list))
+  return context.node('Slice', [codes, ...range])
 }
 
 /**
@@ -122,9 +147,8 @@ function multiplyRows(
 
 /** Codes as signed bytes, which processors multiply by, without what fills the last block: made once, when the model is loaded. */
 function signed(context: OnnxContext, codes: string, wide: number, width: number): string {
-  const range = [[0], [width], [1]].map(list => context.int64s(list))
   const top = context.bytes('top', onnxElementTypes.uint8, [], () => Uint8Array.of(128))
-  const turned = context.node('BitwiseXor', [wide === width ? codes : context.node('Slice', [codes, ...range]), top])
+  const turned = context.node('BitwiseXor', [wide === width ? codes : withoutFilling(context, codes, width), top])
   return context.node('Cast', [turned], undefined, { to: { int: onnxElementTypes.int8 } })
 }
 

@@ -2,11 +2,11 @@
 import { parse } from 'node:path'
 import { AppError } from '../base/errors.js'
 import {
-  encodeOnnx,
   memoryLocation,
   onnxElementTypes,
   type OnnxAttribute,
   type OnnxInitializer,
+  type OnnxModel,
   type OnnxNode,
   type OnnxValue,
 } from '../formats/onnx.js'
@@ -26,23 +26,28 @@ import {
 } from './tensor.js'
 
 export interface WrittenGraph {
-  readonly bytes: Uint8Array
+  readonly model: OnnxModel
   /** Inputs that are read, by name, in the order of first use. */
   readonly inputs: Readonly<Record<string, TensorType>>
   /** Graph outputs: the name they have in the model, which differs where an input has the same name. */
   readonly outputs: Readonly<Record<string, TensorType & { readonly onnxName: string }>>
+  /** Whether products with codes may round what they multiply to 8 bits. */
+  readonly rounds: boolean
   /** The folder that paths of values in files begin in; undefined when there are none. */
   readonly root?: string
 }
 
+/** What a model takes and gives. */
+export type Ends = Pick<WrittenGraph, 'inputs' | 'outputs'>
+
 /** Inputs whose values are written into the model, or stay in a file or in memory that the model names. */
-type FrozenInputs = ReadonlyMap<string, FrozenTensor | MemoryTensor>
+export type FrozenInputs = ReadonlyMap<string, FrozenTensor | MemoryTensor>
 
 /**
  * @param dialect `standard` and `half` have only operations of the ONNX standard
  * @param frozen inputs by name that are stored instead of fed
- * @throws AppError `onnx-too-large`; `duplicate-input` when two inputs share a name but not a type; `shape` for a frozen
- * value of another type than its input
+ * @throws AppError `duplicate-input` when two inputs share a name but not a type; `shape` for a frozen value of another type
+ * than its input
  */
 export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: FrozenInputs = new Map()): WrittenGraph {
   const { operations, valueOf } = findOperations(Object.values(outputs))
@@ -61,17 +66,56 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
   const fed = Object.entries(everyInput).filter(([name]) => !frozen.has(name) && read.has(name))
   const inputs = Object.fromEntries(fed)
   return {
-    bytes: encodeOnnx({
+    model: {
       opsets: { '': 21, ...(writer.nodes.some(({ domain }) => domain !== '') && { 'com.microsoft': 1 }) },
       nodes: writer.nodes,
       initializers: writer.initializers.filter(({ name }) => read.has(name)),
       inputs: Object.entries(inputs).map(([name, type]) => describe(name, type)),
       outputs: named.map(({ onnxName, ...type }) => describe(onnxName, type)),
-    }),
+    },
     inputs,
     outputs: Object.fromEntries(named.map(({ name, ...rest }) => [name, rest])),
+    rounds: operations.some(({ node }) => node.op === 'QuantizedMatMul' && node.attributes.activations === 'int8'),
     root: rootOf([...frozen.values()]),
   }
+}
+
+/**
+ * The same model with some of its inputs stored, and other views of them too, so that nobody makes a copy to reshape one.
+ * @throws AppError `shape` for a value of another type than its input
+ */
+export function storeInputs({ model, inputs, ...rest }: WrittenGraph, frozen: FrozenInputs): WrittenGraph {
+  const isStored = (name: string): boolean => name in inputs && frozen.has(name)
+  const [stored, fed] = [true, false].map(side => Object.entries(inputs).filter(([name]) => isStored(name) === side))
+  const isView = ({ opType, inputs }: OnnxNode): boolean => opType === 'Reshape' && isStored(inputs[0])
+  const lists = new Map(model.initializers.map(value => [value.name, value]))
+  const views = model.nodes.filter(isView).map(({ inputs: [name, shape], outputs: [view] }) => {
+    const whole = initializerOf(name, inputs[name], frozen.get(name)!)
+    return { ...whole, name: view, shape: int64List(lists.get(shape)!) }
+  })
+  const nodes = model.nodes.filter(node => !isView(node))
+  const read = new Set(nodes.flatMap(node => node.inputs))
+  const whole = stored.filter(([name]) => read.has(name)).map(([name, type]) => initializerOf(name, type, frozen.get(name)!)) // prettier-ignore
+  const initializers = [...model.initializers, ...whole, ...views].filter(({ name }) => read.has(name))
+  return {
+    ...rest,
+    model: { ...model, nodes, initializers, inputs: model.inputs.filter(({ name }) => !isStored(name)) },
+    inputs: Object.fromEntries(fed),
+  }
+}
+
+function int64List({ bytes }: OnnxInitializer): number[] {
+  return Array.from(new BigInt64Array((bytes as Uint8Array).slice().buffer), Number)
+}
+
+function initializerOf(name: string, type: TensorType, tensor: FrozenTensor | MemoryTensor): OnnxInitializer {
+  const { dtype, shape } = tensor
+  const [expected, given] = [type, tensor].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`)
+  if (expected === given) return { name, elementType: onnxElementTypes[dtype], shape, bytes: storedBytes(tensor) }
+  throw shapeError(name, {
+    en: `needs ${expected}, the frozen value is ${given}`,
+    ru: `нужен тензор ${expected}, а замороженный — ${given}`,
+  })
 }
 
 /** Where absolute paths begin: `/`, or a drive. */
@@ -237,22 +281,11 @@ class ModelWriter implements OnnxContext {
   }
 
   private storeConstant(index: number, tensor: HostTensor): void {
-    this.storeTensor(this.nameOf({ operation: index, output: 0 }), tensor)
+    this.storeFrozen(this.nameOf({ operation: index, output: 0 }), tensor, tensor)
   }
 
   storeFrozen(name: string, type: TensorType, tensor: FrozenTensor | MemoryTensor): void {
-    const [expected, given] = [type, tensor].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`)
-    if (expected !== given)
-      throw shapeError(name, {
-        en: `needs ${expected}, the frozen value is ${given}`,
-        ru: `нужен тензор ${expected}, а замороженный — ${given}`,
-      })
-    this.storeTensor(name, tensor)
-  }
-
-  private storeTensor(name: string, tensor: FrozenTensor | MemoryTensor): void {
-    const { dtype, shape } = tensor
-    this.initializers.push({ name, elementType: onnxElementTypes[dtype], shape, bytes: storedBytes(tensor) })
+    this.initializers.push(initializerOf(name, type, tensor))
   }
 
   node(

@@ -1,5 +1,6 @@
 // The graph of a training step to one program for each part of the model, so that gradients need not all exist at once.
 import { sha256 } from '../base/hash.js'
+import { encodeOnnx } from '../formats/onnx.js'
 import { input } from '../graph/build.js'
 import { cut } from '../graph/cut.js'
 import { gradients } from '../graph/gradient.js'
@@ -125,7 +126,7 @@ function blockPart(
   const [next] = cut([own], new Map(names.map((name, i) => [parts.input(name), weights[i]])))
   const isTrained = names.map(name => trained.has(name))
   const forward = { outputs: { [streamNames.after]: next } }
-  const key = sha256(writeOnnx(forward, 'standard').bytes) + isTrained.join()
+  const key = sha256(encodeOnnx(writeOnnx(forward, 'standard').model)) + isTrained.join()
   const programs = known.get(key) ?? { forward, backward: backwardOf(next, stream, weights.filter((_, i) => isTrained[i]), settings) } // prettier-ignore
   known.set(key, programs)
   const named = names.map((name, i) => [`weight:${i}`, name] as const)

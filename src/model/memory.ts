@@ -1,5 +1,5 @@
 // The graph of a training step and what a process holds already to the memory that training will need at its peak.
-import type { Graph } from '../graph/graph.js'
+import type { Graph, Node } from '../graph/graph.js'
 import { peakBytes } from '../graph/liveness.js'
 import { topologicalOrder } from '../graph/order.js'
 import { elementBytes, elementCount, type FrozenTensor, type TensorType } from '../graph/tensor.js'
@@ -44,6 +44,8 @@ export interface MemorySettings {
   readonly accumulate: number
 }
 
+export type MemoryEngine = 'onnxruntime' | 'openvino' | 'openvino-bf16'
+
 /** What a runtime takes beside the values that a graph needs at one time, fitted to the peaks of whole runs. */
 interface Engine {
   /** Code of its library, its threads and buffers, those of the update; all compiled programs. */
@@ -51,30 +53,30 @@ interface Engine {
   readonly nodeBytes: number
   /** Share of the bytes that values in float32 would have, with the holes between them. */
   readonly width: number
+  /** Whether it keeps what is multiplied by a transpose in codes beside the same times the scales. */
+  readonly keepsScaled?: boolean
 }
 
-const engines = {
+const engines: Readonly<Record<MemoryEngine, Engine>> = {
   onnxruntime: { programBytes: 60e6, nodeBytes: 5e3, width: 1.2 },
-  openvino: { programBytes: 150e6, nodeBytes: 5e3, width: 1.3 },
+  openvino: { programBytes: 150e6, nodeBytes: 5e3, width: 1.3, keepsScaled: true },
   'openvino-bf16': { programBytes: 150e6, nodeBytes: 5e3, width: 0.75 },
-} as const satisfies Record<string, Engine>
-
-export type MemoryEngine = keyof typeof engines
+}
 
 /** Peak of a run of training with evaluation. */
 export function predictMemory(step: StepNeeds, settings: MemorySettings): MemoryNeed {
   const { graphs, frozen = new Map<string, FrozenTensor>(), gradients, between = 0 } = step
   const { resident, weights, trained, stateBytes, accumulate } = settings
-  const { programBytes, nodeBytes, width } = engines[settings.engine]
-  const nodes = graphs.flatMap(({ outputs }) => topologicalOrder(Object.values(outputs)))
+  const { programBytes, nodeBytes, width, keepsScaled } = engines[settings.engine]
+  const nodes = nodesOf(step)
   const stored = sum([...frozen.values()].map(bytesOf))
-  const mirrors = new Set(nodes.filter(({ op }) => op === 'QuantizedMatMul').flatMap(({ inputs }) => inputs.slice(3)))
+  const mirrors = new Set(productsOf(nodes).flatMap(({ inputs }) => inputs.slice(3)))
   const rewritten = sum([...mirrors].map(bytesOf)) // codes as signed bytes, while they are brought into order
   const need = {
     weights: weights + 2 * stored + rewritten, // step and evaluation each have theirs
     gradients: 4 * gradients * (accumulate > 1 ? 2 : 1),
     optimizerState: stateBytes * trained,
-    activations: width * Math.max(...graphs.map(peakBytes)) + between,
+    activations: width * (Math.max(...graphs.map(peakBytes)) + (keepsScaled ? largestScaled(nodes) : 0)) + between,
     program: resident - weights + programBytes + nodeBytes * nodes.length,
   }
   return { ...need, total: sum(Object.values(need)) }
@@ -82,12 +84,31 @@ export function predictMemory(step: StepNeeds, settings: MemorySettings): Memory
 
 /**
  * Peak of a self-check: the reference computes the step in the same process, and gradients of both are there beside those of
- * the step; nothing has been updated yet.
+ * the step; nothing has been updated yet. It is fed what is in codes, and makes numbers of them.
  */
 export function predictCheck(step: StepNeeds, settings: MemorySettings): MemoryNeed {
   const need = predictMemory(step, { ...settings, engine: 'onnxruntime', trained: 0, accumulate: 1 })
+  const nodes = nodesOf(step)
+  const matrices = productsOf(nodes).map(({ attributes }) => 4 * Number(attributes.inputs) * Number(attributes.outputs))
   const gradients = 3 * need.gradients
-  return { ...need, gradients, total: need.total + gradients - need.gradients }
+  const activations = need.activations + largestScaled(nodes) + Math.max(0, ...matrices)
+  return { ...need, gradients, activations, total: need.total + gradients - need.gradients + activations - need.activations } // prettier-ignore
+}
+
+function nodesOf({ graphs }: StepNeeds): readonly Node[] {
+  return graphs.flatMap(({ outputs }) => topologicalOrder(Object.values(outputs)))
+}
+
+function productsOf(nodes: readonly Node[]): readonly Node[] {
+  return nodes.filter(({ op }) => op === 'QuantizedMatMul')
+}
+
+/** Bytes of the largest value that is multiplied by a transpose with codes of its own: times the scales, and in codes itself. */
+function largestScaled(nodes: readonly Node[]): number {
+  const turned = productsOf(nodes).filter(
+    ({ inputs, attributes }) => attributes.transposed === true && inputs.length > 3,
+  )
+  return 1.25 * Math.max(0, ...turned.map(({ inputs: [x] }) => bytesOf(x)))
 }
 
 function bytesOf({ shape, dtype }: TensorType): number {

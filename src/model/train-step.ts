@@ -62,7 +62,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   const names = method.kind === 'full' ? trainableNames(model.config, method) : [...adapter!.weights.keys()]
   const trained = new Set(names)
   const forms = {
-    mirrored: runtime.storesFrozen === 'always',
+    mirrored: runtime.storesFrozen === 'always' || runtime.storesCodes === true,
     isHalf: (name: string): boolean => runtime.computesHalf === true && !trained.has(name),
   }
   checkLossSettings(options)

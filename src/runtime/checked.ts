@@ -7,6 +7,7 @@ import { collectGarbage } from '../base/garbage.js'
 import { writeFileAtomic } from '../base/files.js'
 import { sha256 } from '../base/hash.js'
 import type { Graph } from '../graph/graph.js'
+import { encodeOnnx } from '../formats/onnx.js'
 import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { checkBuffer } from './buffers.js'
@@ -41,10 +42,11 @@ type Tensors = Readonly<Record<string, HostTensor>>
  */
 export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
   const session = new Session(options)
-  const { name, version, computesHalf, recomputes, copiesReadResults } = options.candidate
+  const { name, version, storesCodes, computesHalf, recomputes, copiesReadResults } = options.candidate
   return feedFrozen({
     name,
     version,
+    storesCodes,
     computesHalf,
     recomputes,
     copiesReadResults,
@@ -100,7 +102,8 @@ class CheckedProgram implements Program {
 
   async run(feeds: Tensors, results: Tensors): Promise<void> {
     const { inputs } = this.written
-    for (const name of Object.keys(inputs)) checkBuffer(name, feeds[name], inputs[name])
+    const fed = Object.keys(inputs).filter(name => !this.settings.frozen?.has(name))
+    for (const name of fed) checkBuffer(name, feeds[name], inputs[name])
     const program = this.session.isLeft ? undefined : await (this.onCandidate ??= this.checkCandidate(feeds))
     if (!program || this.session.isLeft) return (await this.openReference()).run(feeds, results)
     try {
@@ -153,8 +156,8 @@ function isLasting({ state, detail }: Verdict): boolean {
 }
 
 /** The same graph, runtime and processor give the same verdict. */
-function verdictKey({ bytes }: WrittenGraph, { name, version }: Runtime): string {
-  return sha256(JSON.stringify([sha256(bytes), name, version, cpus()[0]?.model ?? process.arch]))
+function verdictKey({ model }: WrittenGraph, { name, version }: Runtime): string {
+  return sha256(JSON.stringify([sha256(encodeOnnx(model)), name, version, cpus()[0]?.model ?? process.arch]))
 }
 
 function verdictPath(key: string): string {

@@ -1,19 +1,21 @@
 // What goes between this process and one that runs a written model: a request, and arrays as bytes one after the other.
-import type { WrittenGraph } from '../graph/onnx.js'
-import type { HostTensor, TensorType } from '../graph/tensor.js'
+import type { Ends } from '../graph/onnx.js'
+import type { HostTensor } from '../graph/tensor.js'
 import type { Precision } from './runtime.js'
 
-/** Stands before the bytes of the model and of each input, in their order. */
-export interface ChildRequest {
+/** Stands before the model, serialised by `node:v8`, and the bytes of each input, in their order. */
+export interface ChildRequest extends Ends {
   /** Name in the registry. */
   readonly runtime: string
   readonly precision: Precision
   readonly threads: number | undefined
   readonly modelBytes: number
-  readonly inputs: Readonly<Record<string, TensorType>>
+  /** As `WrittenGraph` has it. */
+  readonly rounds: boolean
   /** Inputs that are the array of one before them, by name its name: their bytes are not sent again. */
   readonly repeated: Readonly<Record<string, string>>
-  readonly outputs: WrittenGraph['outputs']
+  /** Inputs that are stored in the program, as far as the runtime does that. */
+  readonly frozen: readonly string[]
 }
 
 /** Stands on stderr before the message of a failure; what comes before it was said by native code. */

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
+import { serialize } from 'node:v8'
 import { asError } from '../base/errors.js'
 import { programPath } from '../base/package.js'
 import type { WrittenGraph } from '../graph/onnx.js'
@@ -18,7 +19,9 @@ export interface ChildFailure {
   readonly detail: string
 }
 
-export interface ChildRun extends Pick<ChildRequest, 'runtime' | 'precision' | 'threads'> {
+type Settings = Pick<ChildRequest, 'runtime' | 'precision' | 'threads' | 'frozen'>
+
+export interface ChildRun extends Settings {
   readonly limitMs: number
   readonly signal?: AbortSignal
 }
@@ -80,14 +83,15 @@ function stopInTime(child: ChildProcess, limitMs: number, signal?: AbortSignal):
 
 async function writeRequest(
   { stdin }: ChildProcess,
-  { bytes, inputs, outputs }: WrittenGraph,
+  { model, inputs, outputs, rounds }: WrittenGraph,
   feeds: Tensors,
-  settings: Pick<ChildRequest, 'runtime' | 'precision' | 'threads'>,
+  settings: Settings,
 ): Promise<void> {
   const broken = new Promise<never>((_, reject) => stdin!.on('error', reject))
   const repeated = findRepeated(Object.keys(inputs), feeds)
   const sent = Object.keys(inputs).filter(name => !(name in repeated))
-  const request: ChildRequest = { ...settings, modelBytes: bytes.byteLength, inputs, repeated, outputs }
+  const bytes = serialize(model)
+  const request: ChildRequest = { ...settings, modelBytes: bytes.byteLength, inputs, repeated, outputs, rounds }
   const head = Buffer.from(JSON.stringify(request))
   const length = Buffer.alloc(4)
   length.writeUInt32LE(head.length)

@@ -2,6 +2,8 @@
 import { createWriteStream, realpathSync } from 'node:fs'
 import { once } from 'node:events'
 import { pathToFileURL } from 'node:url'
+import { deserialize } from 'node:v8'
+import type { OnnxModel } from '../formats/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
 import { allocate } from './buffers.js'
 import { bytesOf, failureMark, fillBuffers, type ChildRequest } from './child-protocol.js'
@@ -42,8 +44,9 @@ async function readRequest(): Promise<{ request: ChildRequest; model: Buffer; fe
 async function answer(): Promise<void> {
   const { request, model, feeds } = await readRequest()
   const runtime = await startRuntime(request.runtime, request.precision)
-  const written = { bytes: model, inputs: request.inputs, outputs: request.outputs }
-  const program = await runtime.compileWritten(written, { threads: request.threads })
+  const frozen = new Map(request.frozen.map(name => [name, feeds[name]]))
+  const written = { ...request, model: deserialize(model) as OnnxModel }
+  const program = await runtime.compileWritten(written, { threads: request.threads, frozen })
   const results = Object.fromEntries(Object.entries(request.outputs).map(([name, type]) => [name, allocate(type)]))
   await program.run(feeds, results)
   const stream = createWriteStream('', { fd: 3 })

@@ -1,5 +1,5 @@
 // Turns a written graph into a program of ONNX Runtime on the processor that reads and writes the caller's own arrays.
-import type { WrittenGraph } from '../graph/onnx.js'
+import type { Ends } from '../graph/onnx.js'
 import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { checkBuffer } from './buffers.js'
 import { pointersOf, type OrtApi, type OrtHandle, type OrtNames, type Pointers } from './onnxruntime-api.js'
@@ -28,16 +28,16 @@ export class DirectProgram implements Program {
   constructor(
     private readonly api: OrtApi,
     private readonly session: OrtHandle,
-    private readonly written: WrittenGraph,
+    private readonly ends: Ends,
     private readonly failed: (cause: unknown) => Error,
     private readonly checkSharedArrays?: ReturnType<typeof watchSharedArrays>,
   ) {
-    this.inputNames = api.names(Object.keys(written.inputs))
-    this.outputNames = api.names(Object.values(written.outputs).map(({ onnxName }) => onnxName))
+    this.inputNames = api.names(Object.keys(ends.inputs))
+    this.outputNames = api.names(Object.values(ends.outputs).map(({ onnxName }) => onnxName))
   }
 
   async run(feeds: Tensors, results: Tensors): Promise<void> {
-    const { inputs, outputs } = this.written
+    const { inputs, outputs } = this.ends
     for (const name of Object.keys(inputs)) checkBuffer(name, feeds[name], inputs[name])
     for (const name of Object.keys(outputs)) checkBuffer(name, results[name], outputs[name])
     this.checkSharedArrays?.(feeds, results)
@@ -57,8 +57,8 @@ export class DirectProgram implements Program {
     const wrapAll = (types: Readonly<Record<string, TensorType>>, hosts: Tensors, kind: string): Pointers =>
       pointersOf(Object.keys(types).map(name => this.wrap(`${kind} ${name}`, hosts[name])))
     try {
-      this.given = wrapAll(this.written.inputs, feeds, 'in')
-      this.fetched = wrapAll(this.written.outputs, results, 'out')
+      this.given = wrapAll(this.ends.inputs, feeds, 'in')
+      this.fetched = wrapAll(this.ends.outputs, results, 'out')
       await this.api.run(this.session, this.inputNames, this.given, this.outputNames, this.fetched)
     } catch (cause) {
       throw this.failed(cause)

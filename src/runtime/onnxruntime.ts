@@ -3,7 +3,8 @@ import { cpus } from 'node:os'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError, asError } from '../base/errors.js'
 import type { OnnxDialect } from '../graph/onnx-rules.js'
-import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
+import { encodeOnnx } from '../formats/onnx.js'
+import { storeInputs, writeOnnx, type Ends, type WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { allocate, checkBuffer } from './buffers.js'
 import { loadOrtApi, type OrtApi } from './onnxruntime-api.js'
@@ -37,14 +38,14 @@ export async function openOnnxRuntime(provider: Provider): Promise<NativeRuntime
   const open = async (written: WrittenGraph, options: CompileOptions = {}, check?: SharedArrayCheck) =>
     direct
       ? openDirect(direct, written, options, check)
-      : new OnnxProgram(library, await createSession(library, written, provider, options), written, check)
+      : new OnnxProgram(library, await createSession(library, written, provider, options), endsOf(written), check)
   return {
     name: `onnxruntime-${provider}`,
     version: library.env.versions.node ?? library.env.versions.common,
     dialect,
     storesFrozen: provider === 'cpu' ? 'always' : undefined,
     recomputes: provider === 'cpu',
-    compileWritten: (written, options) => open(written, options),
+    compileWritten: (written, options) => open(storeInputs(written, options?.frozen ?? new Map()), options),
     async compile(graph, options) {
       const written = writeOnnx(graph, dialect, options?.frozen)
       return open(written, options, watchSharedArrays(graph, Object.keys(written.inputs)))
@@ -80,12 +81,12 @@ const spinningUs = '100'
 
 async function createSession(
   library: Library,
-  { bytes, root }: WrittenGraph,
+  { model, root }: WrittenGraph,
   provider: Provider,
   { threads }: CompileOptions,
 ): Promise<InferenceSession> {
   try {
-    return await library.InferenceSession.create(bytes, {
+    return await library.InferenceSession.create(encodeOnnx(model), {
       executionProviders: [provider],
       intraOpNumThreads: threads ?? cpus().length,
       interOpNumThreads: 1,
@@ -113,12 +114,17 @@ async function openDirect(
   const config: Record<string, string> = { 'session.intra_op.spin_duration_us': spinningUs }
   if (written.root !== undefined) config['session.model_external_initializers_file_folder_path'] = written.root
   try {
-    const session = await api.createSession(written.bytes, { threads, values, config })
+    const session = await api.createSession(encodeOnnx(written.model), { threads, values, config })
     await trimHeap() // stored values were brought into order; what they were before has been freed
-    return new DirectProgram(api, session, written, cause => failed('runtime-run', whileRunning, cause), check)
+    return new DirectProgram(api, session, endsOf(written), cause => failed('runtime-run', whileRunning, cause), check)
   } catch (cause) {
     throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
   }
+}
+
+/** Without the model, which nobody needs once it is compiled. */
+function endsOf({ inputs, outputs }: WrittenGraph): Ends {
+  return { inputs, outputs }
 }
 
 const whileRunning = { en: 'failed while running', ru: 'остановился с ошибкой' }
@@ -151,12 +157,12 @@ class OnnxProgram implements Program {
   constructor(
     private readonly library: Library,
     private readonly session: InferenceSession,
-    private readonly written: WrittenGraph,
+    private readonly ends: Ends,
     private readonly checkSharedArrays?: SharedArrayCheck,
   ) {}
 
   async run(feeds: Readonly<Record<string, HostTensor>>, results: Readonly<Record<string, HostTensor>>): Promise<void> {
-    const { inputs, outputs } = this.written
+    const { inputs, outputs } = this.ends
     const given: Record<string, Tensor> = {}
     const fetched: Record<string, Tensor> = {}
     for (const name of Object.keys(inputs)) {

@@ -11,7 +11,8 @@ export type Handle = bigint
 export interface OpenvinoApi {
   readonly version: string
   /** Reads an ONNX model from memory and compiles it for the processor. */
-  compile(model: Uint8Array, properties: Readonly<Record<string, string>>): Handle
+  /** @param onRead called when the model was read, before it is compiled */
+  compile(model: Uint8Array, properties: Readonly<Record<string, string>>, onRead?: () => void): Handle
   freeCompiled(compiled: Handle): void
   /** Lets go of the values of a model between its runs, where the library can; its next run takes memory anew. */
   releaseValues(compiled: Handle): void
@@ -81,9 +82,10 @@ export async function loadOpenvinoApi(files: readonly string[]): Promise<Openvin
   const core = creating(createCore)
   return {
     version: found.buildNumber ?? 'unknown',
-    compile(bytes, properties) {
+    compile(bytes, properties, onRead) {
       const model = creating(readModel, core, bytes, bytes.byteLength, null)
       try {
+        onRead?.()
         const words = Object.entries(properties).flat()
         const made: [Handle | null] = [null]
         compileModel(core, model, 'CPU', words.length, made, ...words.flatMap(word => ['str', word]))

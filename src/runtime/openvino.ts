@@ -3,14 +3,15 @@ import { mkdirSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { AppError, asError, type Text } from '../base/errors.js'
+import { encodeOnnx } from '../formats/onnx.js'
 import type { InPlace } from '../graph/in-place.js'
-import { writeOnnx, type WrittenGraph } from '../graph/onnx.js'
-import type { HostTensor, MemoryTensor, TensorType } from '../graph/tensor.js'
+import { writeOnnx, type Ends, type WrittenGraph } from '../graph/onnx.js'
+import type { HostTensor, TensorType } from '../graph/tensor.js'
 import { allocate, checkBuffer } from './buffers.js'
 import { cacheFolder } from './folders.js'
-import { readFrozen } from './frozen-feeds.js'
 import { loadOpenvinoApi, type Handle, type OpenvinoApi } from './openvino-api.js'
 import { findOpenvinoLibraries, openvinoMissing, type OpenvinoLibraries } from './openvino-libraries.js'
+import { copiesStored, letGo, placeFrozen, type PlacedGraph } from './openvino-stored.js'
 import type { CompileOptions, NativeRuntime, Precision, Program } from './runtime.js'
 import { watchSharedArrays } from './shared-arrays.js'
 
@@ -26,16 +27,21 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
   if (!libraries) throw openvinoMissing()
   const api = await loadOnce(libraries)
   const dialect = precision === 'bf16' ? 'half' : 'standard'
-  const open = (written: WrittenGraph, options: CompileOptions = {}, isCached = true): OpenvinoProgram => {
+  const open = async (written: WrittenGraph, options: CompileOptions = {}): Promise<OpenvinoProgram> => {
+    const { rounds, kept, ...placed } = placeFrozen(api, written, options.frozen)
+    const isCached = kept.size === 0 // with weights inside, files would be as large as they
     const properties = {
       INFERENCE_PRECISION_HINT: precision,
       INFERENCE_NUM_THREADS: String(options.threads ?? cpus().length),
       PERFORMANCE_HINT: 'LATENCY',
+      // numbers that are rounded together where a matrix is stored in codes; 0: none are
+      DYNAMIC_QUANTIZATION_GROUP_SIZE: String(rounds ? quantisedBlock : 0),
       // fused elementwise code is no faster in training and makes programs twice as large; decoding it speeds up
       ...(options.values === 'shared' && { SNIPPETS_MODE: 'DISABLE' }),
       ...(isCached && compiledCache()),
     }
-    return new OpenvinoProgram(api, written, properties, options.values === 'shared')
+    const copies = kept.size > 0 && (await copiesStored(api))
+    return new OpenvinoProgram(api, { ...placed, kept, copies, properties, sharesValues: options.values === 'shared' })
   }
   return {
     name: 'openvino',
@@ -44,33 +50,20 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
     dialect,
     computesHalf: precision === 'bf16',
     storesFrozen: 'inference', // one constant in both directions computes wrongly there (2026.4.1)
+    storesCodes: true,
     recomputes: precision === 'f32',
     copiesReadResults: true,
-    compileWritten: (written, options) => Promise.resolve().then(() => open(written, options)),
-    compile(graph, options) {
-      return Promise.resolve().then(() => {
-        const frozen = new Map([...(options?.frozen ?? [])].map(([name, tensor]) => [name, readFrozen(tensor)]))
-        const placed = [...frozen].map(([name, host]) => [name, inPlace(api, host)] as const)
-        const written = writeOnnx(graph, dialect, new Map(placed))
-        const program = open(written, options, frozen.size === 0) // with weights inside, files would be as large as they
-        const sharedPairs = watchSharedArrays(graph, Object.keys(written.inputs))
-        return {
-          run: (feeds, results) => program.run(feeds, results, sharedPairs),
-          close: () => program.close().finally(() => frozen.clear()), // until then their arrays may be read
-        }
-      })
+    compileWritten: open,
+    async compile(graph, options) {
+      const program = await open(writeOnnx(graph, dialect), options)
+      const sharedPairs = watchSharedArrays(graph, Object.keys(program.ends.inputs))
+      return { run: (feeds, results) => program.run(feeds, results, sharedPairs), close: () => program.close() }
     },
   }
 }
 
-/** Smaller values are written into the model. */
-const leastPlacedBytes = 1024
-
-/** Large values are named by their address: a model that held their bytes would be limited to 2 GB, and one copy more. */
-function inPlace(api: OpenvinoApi, host: HostTensor): HostTensor | MemoryTensor {
-  const { dtype, shape, data } = host
-  return data.byteLength < leastPlacedBytes ? host : { dtype, shape, address: api.addressOf(host) }
-}
+/** 32 (OpenVINO's own choice) and 64 are slower, 256 no faster. */
+const quantisedBlock = 128
 
 /**
  * Where OpenVINO keeps compiled graphs, so that a run after the self-check, and every later start, loads what was
@@ -129,8 +122,19 @@ interface Wrapped {
 /** Of the programs that share memory the one that ran last. */
 const sharing: { last: OpenvinoProgram | undefined } = { last: undefined }
 
+/** What a program is made of. */
+interface ProgramParts extends Ends, Pick<PlacedGraph, 'model' | 'kept'> {
+  readonly properties: Readonly<Record<string, string>>
+  /** Whether the arrays may go when the model was read. */
+  readonly copies: boolean
+  readonly sharesValues: boolean
+}
+
 /** An open request. It owns the tensors of the last run, and so keeps the arrays under them from being collected. */
 class OpenvinoProgram implements Program {
+  readonly ends: Ends
+  private readonly kept: Set<HostTensor>
+  private readonly sharesValues: boolean
   private readonly compiled: Handle
   private readonly request: Handle
   private readonly tensors = new Map<string, Wrapped>()
@@ -144,12 +148,13 @@ class OpenvinoProgram implements Program {
 
   constructor(
     private readonly api: OpenvinoApi,
-    private readonly written: WrittenGraph,
-    properties: Readonly<Record<string, string>>,
-    private readonly sharesValues: boolean,
+    { model, properties, inputs, outputs, kept, copies, sharesValues }: ProgramParts,
   ) {
+    this.ends = { inputs, outputs }
+    this.kept = kept
+    this.sharesValues = sharesValues
     try {
-      this.compiled = api.compile(written.bytes, properties)
+      this.compiled = api.compile(encodeOnnx(model), properties, () => copies && letGo(kept))
       this.request = api.createRequest(this.compiled)
     } catch (cause) {
       throw failed('runtime-compile', { en: 'refused the graph', ru: 'не принял граф' }, cause)
@@ -161,7 +166,7 @@ class OpenvinoProgram implements Program {
     results: Tensors,
     sharedPairs: (feeds: Tensors, results: Tensors) => readonly InPlace[] = () => [],
   ): Promise<void> {
-    const { inputs, outputs } = this.written
+    const { inputs, outputs } = this.ends
     for (const name of Object.keys(inputs)) checkBuffer(name, feeds[name], inputs[name])
     for (const name of Object.keys(outputs)) checkBuffer(name, results[name], outputs[name])
     const pairs = sharedPairs(feeds, results)
@@ -177,10 +182,11 @@ class OpenvinoProgram implements Program {
     this.tensors.clear()
     this.api.freeRequest(this.request)
     this.api.freeCompiled(this.compiled)
+    this.kept.clear()
   }
 
   private async infer(feeds: Tensors, results: Tensors): Promise<void> {
-    const { inputs, outputs } = this.written
+    const { inputs, outputs } = this.ends
     for (const name of Object.keys(inputs)) this.bind(name, feeds[name])
     for (const name of Object.keys(outputs)) this.bind(outputs[name].onnxName, results[name])
     if (this.sharesValues) this.takeTurn()
@@ -223,7 +229,7 @@ class OpenvinoProgram implements Program {
     const safe = this.tried.get(key) ?? (await this.tryShared(pairs))
     this.tried.set(key, safe)
     if (safe) return this.infer(feeds, results)
-    const own = allocateAll(this.written.outputs)
+    const own = allocateAll(this.ends.outputs)
     await this.infer(feeds, own)
     for (const name of Object.keys(results)) results[name].data.set(own[name].data as never)
   }
@@ -233,7 +239,7 @@ class OpenvinoProgram implements Program {
    * step happens is fixed by the compiled plan, so one run over known values, apart and shared, tells which it is.
    */
   private async tryShared(pairs: readonly InPlace[]): Promise<boolean> {
-    const { inputs, outputs } = this.written
+    const { inputs, outputs } = this.ends
     const feeds = allocateAll(inputs)
     Object.values(feeds).forEach(fillForTrial)
     const [apart, together] = [allocateAll(outputs), allocateAll(outputs)]

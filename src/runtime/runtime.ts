@@ -17,6 +17,8 @@ export interface Runtime {
    * without gradients. Elsewhere they are fed.
    */
   readonly storesFrozen?: 'always' | 'inference'
+  /** Whether tables of codes that products read in one direction become a part of every program. */
+  readonly storesCodes?: boolean
   /** Whether products round their factors to bfloat16, so that matrices which never change had better be given in that type. */
   readonly computesHalf?: boolean
   /** Whether a training step had better compute again what costs little beside its products than keep it in memory. */

@@ -27,7 +27,12 @@ async function multiply(runtime: string, needs: Text): Promise<void> {
   const written = writeOnnx({ outputs: { y: matmul(x, x) } }, 'standard')
   const feed: HostTensor = { dtype: 'float32', shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }
   const y = allocate(x)
-  const failure = await runInChild(written, { x: feed }, { y }, { runtime, precision: 'f32', threads: 1, limitMs })
+  const failure = await runInChild(
+    written,
+    { x: feed },
+    { y },
+    { runtime, precision: 'f32', threads: 1, frozen: [], limitMs },
+  )
   const found = [...y.data].join(' ')
   if (failure) throw doesNotStart(runtime, failure.detail.replace(/[\s.]+$/u, ''), needs)
   if (found !== '7 10 15 22') throw doesNotStart(runtime, `[1 2; 3 4]² = ${found}`, needs)

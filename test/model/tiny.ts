@@ -40,10 +40,10 @@ export function tinyAdapter(model: Model, method: Partial<LoraMethod> = {}): Ada
 }
 
 /** A fresh adapter with something added to every number. */
-export function shakenAdapter(model: Model, method: AdapterMethod): Adapter {
+export function shakenAdapter(model: Model, method: AdapterMethod, size = 0.2): Adapter {
   const adapter = createAdapter(model, method, 5)
   for (const [name, { data }] of adapter.weights)
-    data.forEach((_, i) => (data[i] += 0.2 * normalAt(9, streamOf(name), i)))
+    data.forEach((_, i) => (data[i] += size * normalAt(9, streamOf(name), i)))
   return adapter
 }
 
