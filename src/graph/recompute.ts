@@ -1,7 +1,7 @@
 // What the backward pass computes or reads again, instead of keeping what the forward pass had.
-import { input } from './build.js'
+import { input, split } from './build.js'
 import type { Node } from './graph.js'
-import type { OpName } from './ops.js'
+import type { OpAttributes, OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
 import { waitFor } from './wait.js'
 
@@ -39,9 +39,17 @@ export const againName = (name: string): string => `${name}:again`
  * @param names inputs [R, C] that are fed under both names
  */
 export function rereadInputs(names: ReadonlySet<string>): Reread {
+  const parts = new Map<Node['attributes'], readonly Node[]>()
   return x => {
-    const name = x.op === 'Input' ? (x.attributes.name as string) : ''
-    return names.has(name) ? input(againName(name), x.shape) : x
+    const whole = x.op === 'Split' ? x.inputs[0] : x
+    const name = whole.op === 'Input' ? (whole.attributes.name as string) : ''
+    if (!names.has(name)) return x
+    const again = input(againName(name), whole.shape)
+    if (whole === x) return again
+    const { axis, sizes } = x.attributes as unknown as OpAttributes['Split']
+    const known = parts.get(x.attributes) ?? split(again, axis, sizes)
+    parts.set(x.attributes, known)
+    return known[x.output]
   }
 }
 

@@ -144,7 +144,7 @@ export const gradientRules: { readonly [Op in OpName]: GradientRule<Op> } = {
   Slice: ({ inputs: [x], attributes: { axis, start, end } }, dy) => [g.pad(dy, axis, start, x.shape[axis] - end)],
   Pad: ({ inputs: [x], attributes: { axis, before } }, dy) => [g.slice(dy, axis, before, before + x.shape[axis])],
   Split: ({ outputs, attributes: { axis } }, _, dys) => [
-    g.concat(
+    joinGradients(
       outputs.map(({ shape }, i) => dys[i] ?? g.zeros(shape)),
       axis,
     ),
@@ -276,6 +276,22 @@ function columnOf({ inputs, shape }: Node): { readonly factors: Node; readonly r
   const [rest, factors] = inputs[1].shape[1] === 1 ? inputs : [inputs[1], inputs[0]]
   const fits = factors.shape.join() === `${shape[0]},1` && rest.shape.join() === shape.join()
   return fits ? { factors, rest } : undefined
+}
+
+/** Rows that are added to parts of a table are added to the whole table. */
+function joinGradients(parts: readonly Node[], axis: number): Node {
+  const isAdded = ({ op }: Node): boolean => op === 'ScatterAddRows'
+  if (axis !== 0 || !parts.some(isAdded)) return g.concat(parts, axis)
+  const bases = parts.map(part => (isAdded(part) ? part.inputs[0] : part))
+  let start = 0
+  return parts.reduce(
+    (table, part) => {
+      const from = g.int64s([start])
+      start += part.shape[0]
+      return isAdded(part) ? g.scatterAddRows(table, g.add(part.inputs[1], from), part.inputs[2]) : table
+    },
+    joinGradients(bases, axis),
+  )
 }
 
 /** dy [...before, ...ids, ...after]: the axes of ids go first, rows are added up, the axis goes back. */

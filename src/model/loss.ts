@@ -3,13 +3,11 @@ import {
   add,
   cast,
   concat,
-  crossEntropyRows,
   equal,
   int64s,
   knownNumber,
   mul,
   not,
-  reduceMean,
   reduceSum,
   reshape,
   scalar,
@@ -23,6 +21,7 @@ import type { Node } from '../graph/graph.js'
 import type { Recompute } from '../graph/recompute.js'
 import { evenStretches } from '../graph/stretches.js'
 import { waitFor } from '../graph/wait.js'
+import { rowLosses } from './logit-stretches.js'
 import { badSetting, checkCount } from './method.js'
 import { addTables, partsOf } from './row-gradients.js'
 
@@ -34,6 +33,11 @@ export interface LossSettings {
   readonly zLoss?: number
   /** Rows of logits that exist at once; by default as many as fit into 64 MiB, or all where more pieces would save nothing. */
   readonly lossRows?: number
+  /**
+   * In how many stretches of the vocabulary the loss is computed where its gradients are wanted; default 1. More are for a
+   * runtime that keeps the logits beside their softmax.
+   */
+  readonly lossStretches?: number
   /**
    * Whether the gradients of the head come before those of what lies under it, so that the logits are gone by then.
    * Default true; a runtime that copies results which the graph reads had better choose the order itself.
@@ -126,10 +130,11 @@ function pieces({ states, labels }: LossInputs, rows: number): readonly { states
 }
 
 /** Σ over counted rows of (1 − ε)·(s − z[label]) + ε·(s − mean z) + ζ·s², with s = log Σ exp(z): [] */
-function rowsLoss(logits: Node, labels: Node, { labelSmoothing = 0, zLoss = 0 }: LossSettings): Node {
+function rowsLoss(logits: Node, labels: Node, settings: LossSettings): Node {
+  const { labelSmoothing = 0, zLoss = 0, lossStretches = 1 } = settings
   const ignored = equal(labels, int64s([-100]))
-  const { loss, logSumExp } = crossEntropyRows(logits, where(ignored, int64s([0]), labels))
-  const spread = (): Node => sub(logSumExp, reduceMean(logits, [-1]))
+  const { loss, logSumExp, sums } = rowLosses(logits, where(ignored, int64s([0]), labels), lossStretches)
+  const spread = (): Node => sub(logSumExp, mul(sums(), scalar(1 / logits.shape[1])))
   const smooth =
     labelSmoothing === 0 ? loss : add(mul(loss, scalar(1 - labelSmoothing)), mul(spread(), scalar(labelSmoothing)))
   const whole = zLoss === 0 ? smooth : add(smooth, mul(mul(logSumExp, logSumExp), scalar(zLoss)))

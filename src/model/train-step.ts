@@ -124,11 +124,17 @@ export async function createTrainingStep(model: Model, method: Method, options: 
 
 /** What the runtime's ways mean for the graph, where the options do not say otherwise. */
 export function graphSettings({ config }: Model, method: Method, options: StepOptions): StepSettings {
-  const { recomputes, computesHalf, copiesReadResults } = options.runtime
+  const { recomputes, computesHalf, copiesReadResults, keepsLogits } = options.runtime
+  const isFull = method.kind === 'full'
   const recomputing = recomputes && isWorthRecomputing(config, method, options)
-  const rereading = computesHalf && method.kind === 'full'
-  return { recomputing, logitBytes: computesHalf ? 2 : 4, headFirst: !copiesReadResults, rereading, ...options }
+  const logitBytes = computesHalf ? 2 : 4
+  const isLong = logitBytes * options.batch * options.length * config.vocabulary >= leastStretchedBytes
+  const lossStretches = keepsLogits && isFull && isLong ? 4 : 1
+  return { recomputing, logitBytes, lossStretches, headFirst: !copiesReadResults, rereading: computesHalf && isFull, ...options } // prettier-ignore
 }
+
+/** Logits of fewer bytes are not worth more products. */
+const leastStretchedBytes = 2 ** 25
 
 /** Gives tensors arrays that the update works on in place; the arrays that were there before are let go. */
 export function placeTrained(weights: Map<string, FloatTensor>, names: readonly string[]): void {

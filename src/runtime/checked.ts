@@ -42,7 +42,7 @@ type Tensors = Readonly<Record<string, HostTensor>>
  */
 export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
   const session = new Session(options)
-  const { name, version, storesCodes, computesHalf, recomputes, copiesReadResults } = options.candidate
+  const { name, version, storesCodes, computesHalf, recomputes, copiesReadResults, keepsLogits } = options.candidate
   return feedFrozen({
     name,
     version,
@@ -50,6 +50,7 @@ export function createCheckedRuntime(options: CheckedOptions): CheckedRuntime {
     computesHalf,
     recomputes,
     copiesReadResults,
+    keepsLogits,
     current: () => session.current,
     async willCheck(graph) {
       return !session.isLeft && !(await readVerdict(verdictKey(session.write(graph), options.candidate)))

@@ -53,6 +53,7 @@ export async function createOpenvino(precision: Precision = 'f32'): Promise<Nati
     storesCodes: true,
     recomputes: precision === 'f32',
     copiesReadResults: true,
+    keepsLogits: true,
     compileWritten: open,
     async compile(graph, options) {
       const program = await open(writeOnnx(graph, dialect), options)

@@ -25,6 +25,8 @@ export interface Runtime {
   readonly recomputes?: boolean
   /** Whether a result that the graph itself also reads is computed apart and copied at the end. */
   readonly copiesReadResults?: boolean
+  /** Whether logits stay in memory beside their softmax, so that a large vocabulary had better go in stretches. */
+  readonly keepsLogits?: boolean
   /** Whether this process will also compute the graph on the reference, to compare, before its first run here. */
   readonly willCheck?: (graph: Graph) => Promise<boolean>
   /** @throws AppError `runtime-compile` with the runtime's own words */

@@ -4,10 +4,13 @@ import type { Node } from '../../src/graph/graph.js'
 import { topologicalOrder } from '../../src/graph/order.js'
 import { lossGradients, plainLoss, rowsAtOnce, type LossInputs, type LossSettings } from '../../src/model/loss.js'
 import { createTrainingStep } from '../../src/model/train-step.js'
+import { findOpenvinoLibraries } from '../../src/runtime/openvino-libraries.js'
+import { createRuntime } from '../../src/runtime/registry.js'
+import type { Runtime } from '../../src/runtime/runtime.js'
 import { evaluate } from '../graph/evaluate.js'
 import { relativeDifference, someIds, tinyAdapter, tinyBatch, tinyModel, tinyRuntime } from './tiny.js'
 
-const runtime = await tinyRuntime()
+const runtime: Runtime = await tinyRuntime()
 
 /** Seven rows of states [7, 3] through a head [5, 3]; row 2 does not count. Values come from a formula. */
 const [count, width, vocabulary] = [7, 3, 5]
@@ -72,6 +75,28 @@ describe.each(Object.entries(settings))('%s', (_, chosen) => {
     const [whole, pieces] = [lossAndGradients(chosen, count), lossAndGradients(chosen, rows)]
     pieces.forEach((data, i) => expect(relativeDifference(whole[i], data)).toBeLessThan(1e-12))
   })
+
+  test.each([
+    [2, count],
+    [5, count],
+    [9, count],
+    [3, 3],
+  ])('%i stretches of the vocabulary, %i rows at once, give what all of it gives', (lossStretches, rows) => {
+    const whole = lossAndGradients(chosen, count)
+    const stretches = lossAndGradients({ ...chosen, lossStretches }, rows)
+    stretches.forEach((data, i) => expect(relativeDifference(whole[i], data)).toBeLessThan(1e-12))
+  })
+})
+
+test('what is read of the logits of a stretch is read before the next ones are computed', () => {
+  const { inputs, head } = headOf()
+  const found = lossGradients(inputs, [head], g.input('scale', []), count, { lossStretches: 2 })
+  const order = topologicalOrder([found.lossSum, found.head[0]!])
+  const second = order.filter(({ op, shape }) => op === 'MatMul' && shape.join() === `${count},2`)
+  expect(second).toHaveLength(1)
+  const before = topologicalOrder(second).filter(({ op }) => op === 'CrossEntropy')
+  expect(before.map(({ output }) => output).sort()).toEqual([0, 2])
+  expect(order.some(({ shape }) => shape.join() === `${count},${vocabulary}`)).toBe(false)
 })
 
 test('the numbers are those of torch.nn.functional.cross_entropy with label_smoothing=0.125', () => {
@@ -98,16 +123,16 @@ test('a frozen head is cut into pieces that fit, a trained one only where that s
 
 describe('a training step in pieces of rows is the step over all rows', () => {
   const batch = tinyBatch([[{ segment: 1, ids: someIds(9) }], [{ segment: 1, ids: someIds(9, 2) }]])
-  const gradientsOf = async (family: string, lora: boolean, lossRows: number) => {
+  const gradientsOf = async (family: string, lora: boolean, pieces: LossSettings, on = runtime) => {
     const model = tinyModel(family)
     const adapter = lora ? tinyAdapter(model, { newTokenRows: [5, 28] }) : undefined
     const step = await createTrainingStep(model, adapter?.method ?? { kind: 'full' }, {
-      ...{ batch: 2, length: 9, runtime, adapter, lossRows },
+      ...{ batch: 2, length: 9, runtime: on, adapter, ...pieces },
     })
     const { lossSum } = await step.run(batch, 0.1)
     const evaluated = await step.evaluate(batch)
     await step.close()
-    expect(relativeDifference([lossSum], [evaluated.lossSum])).toBeLessThan(1e-6)
+    expect(relativeDifference([lossSum], [evaluated.lossSum])).toBeLessThan(on.computesHalf ? 1e-2 : 1e-6)
     return [['loss', [lossSum]] as const, ...step.parameters.map(({ name, gradient }) => [name, gradient] as const)]
   }
   test.each([
@@ -116,9 +141,23 @@ describe('a training step in pieces of rows is the step over all rows', () => {
     ['llama-tied', true],
     ['llama', true],
   ] as const)('%s, LoRA %s', async (family, lora) => {
-    const whole = await gradientsOf(family, lora, 18)
-    const pieces = await gradientsOf(family, lora, 4)
-    whole.forEach(([name, data], i) => expect([name, relativeDifference(data, pieces[i][1]) < 1e-5]).toEqual([name, true])) // prettier-ignore
+    const whole = await gradientsOf(family, lora, { lossRows: 18 })
+    for (const cut of [{ lossRows: 4 }, { lossStretches: 3 }, { lossRows: 9, lossStretches: 2 }]) {
+      const pieces = await gradientsOf(family, lora, cut)
+      whole.forEach(([name, data], i) => expect([name, relativeDifference(data, pieces[i][1]) < 1e-5]).toEqual([name, true])) // prettier-ignore
+    }
+  })
+
+  test.skipIf(!findOpenvinoLibraries()).each([
+    ['gpt2', 'f32', 2e-5],
+    ['llama', 'f32', 2e-5],
+    ['gpt2', 'bf16', 0.1],
+    ['llama', 'bf16', 0.1],
+  ] as const)('%s on OpenVINO in %s, in stretches of the vocabulary', async (family, precision, bound) => {
+    const openvino = await createRuntime({ name: 'openvino', precision, threads: 1 })
+    const whole = await gradientsOf(family, false, { lossRows: 18 })
+    const pieces = await gradientsOf(family, false, { lossStretches: 3 }, openvino)
+    whole.forEach(([name, data], i) => expect([name, relativeDifference(data, pieces[i][1]) < bound]).toEqual([name, true])) // prettier-ignore
   })
 })
 
