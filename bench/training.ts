@@ -52,7 +52,7 @@ async function measureSize(
   const model = await openBase(config, base)
   const data = randomBatch(model.config.vocabulary, batch, length)
   const started = performance.now()
-  const options = { batch, length, runtime, threads, checkpointing }
+  const options = { batch, length, runtime, threads, checkpointing, halfGradients: true }
   const step = await (checkpointing ? createBlockStep : createTrainingStep)(model, method, options)
   const { parameters, groups } = step
   const optimizer = await createOptimizer({ kind: 'adamw', weightDecay: 0.01 }, parameters, runtime, {

@@ -10,12 +10,15 @@ export const instruction = {
   constant: 0x41,
   lessThan: 0x49,
   add: 0x6a,
+  shiftRight: 0x76,
   addDouble: 0xa0,
 } as const
 
 /** Instructions on four numbers (or two of float64), after their common prefix. */
 export const simd = {
   load: 0x00,
+  /** Eight bytes as four unsigned numbers of 16 bits, each in 32. */
+  loadHalves: 0x04,
   store: 0x0b,
   constant: 0x0c,
   splat: 0x13,
@@ -35,6 +38,7 @@ export const simd = {
   mulDouble: 0xf2,
   widen: 0x5f,
   laneDouble: 0x21,
+  shiftLeft: 0xab,
 } as const
 
 /** Value types of parameters and locals. */
@@ -94,6 +98,11 @@ export function vector(code: number): number[] {
 /** What a load or a store needs: an alignment of 16 bytes, and an offset. */
 export function place(offset: number): number[] {
   return [4, ...leb128(offset)]
+}
+
+/** Four numbers in bfloat16 from the address on the stack, made float32: their bits are its upper half. */
+export function loadBfloat16(offset: number): number[] {
+  return [...vector(simd.loadHalves), 3, ...leb128(offset), instruction.constant, 16, ...vector(simd.shiftLeft)]
 }
 
 /** The end of a loop: the local `at` grows by `step`, and while it is below the first parameter the loop goes on. */

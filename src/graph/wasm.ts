@@ -1,6 +1,6 @@
 // Turns a graph of pointwise operations into WebAssembly: one loop over all arrays, four numbers at a time.
 import { AppError } from '../base/errors.js'
-import { encodeWasm, instruction, leb128, place, repeatWhile, simd, vector } from '../formats/wasm.js'
+import { encodeWasm, instruction, leb128, loadBfloat16, place, repeatWhile, simd, vector } from '../formats/wasm.js'
 import type { Graph, Node } from './graph.js'
 import type { OpName } from './ops.js'
 import { topologicalOrder } from './order.js'
@@ -8,7 +8,7 @@ import type { HostTensor } from './tensor.js'
 
 export interface WrittenLoop {
   /**
-   * The module. Parameters of its function: bytes of one array, a multiple of 16; where each input array begins, and each
+   * The module. Parameters of its function: bytes of one array of float32, a multiple of 16; where each input array begins, and each
    * output array; the scalars.
    */
   readonly bytes: Uint8Array
@@ -44,9 +44,10 @@ type LoopOp = keyof typeof rules
 
 /**
  * @param graph float32 throughout; inputs of rank 0 and arrays of one shape, which may be run at any length
+ * @param halves inputs whose arrays hold bfloat16
  * @throws AppError `not-pointwise` naming the operation that a loop cannot hold
  */
-export function writeLoop({ outputs }: Graph): WrittenLoop {
+export function writeLoop({ outputs }: Graph, halves: ReadonlySet<string> = new Set()): WrittenLoop {
   const order = topologicalOrder(Object.values(outputs))
   const inputs = order.filter(({ op }) => op === 'Input')
   const [scalars, arrays] = [inputs.filter(isScalar), inputs.filter(node => !isScalar(node))]
@@ -60,7 +61,8 @@ export function writeLoop({ outputs }: Graph): WrittenLoop {
     if (node.op === 'Constant') return splat(Number((node.attributes.value as HostTensor).data[0]))
     if (node.op !== 'Input') return ruleOf(node)(...node.inputs.map(x => read(local.get(x)!)))
     if (isScalar(node)) return [...read(begins + scalars.indexOf(node)), ...vector(simd.splat)]
-    return [...placeOf(arrays.indexOf(node)), ...vector(simd.load), ...place(0)]
+    if (!halves.has(nameOf(node))) return [...placeOf(arrays.indexOf(node)), ...vector(simd.load), ...place(0)]
+    return [...read(1 + arrays.indexOf(node)), ...halfOf(read(at)), instruction.add, ...loadBfloat16(0)]
   }
   const set = (node: Node): number[] => [...codeOf(node), instruction.set, ...leb128(local.get(node)!)]
   const store = (node: Node, i: number): number[] =>
@@ -81,6 +83,11 @@ export function writeLoop({ outputs }: Graph): WrittenLoop {
     outputs: Object.keys(outputs),
     scalars: scalars.map(nameOf),
   }
+}
+
+/** Where a number stands in an array of two bytes each, of where it does in one of four. */
+function halfOf(at: readonly number[]): number[] {
+  return [...at, instruction.constant, 1, instruction.shiftRight]
 }
 
 function isScalar({ shape }: Node): boolean {

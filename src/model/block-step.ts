@@ -124,7 +124,7 @@ async function compileParts(graphs: BlockGraphs, groups: Groups, options: StepOp
   const [head, embedding] = [graphs.head, graphs.embedding].map(part => bindEnd(part, graphs, ends))
   const ofBlocks = new Set(graphs.blocks.flatMap(({ programs: { forward, backward } }) => [forward, backward]))
   const between = 4 * elementCount(streamShape(graphs)) * (graphs.blocks.length + 3)
-  await options.onNeeds?.({ graphs: [graphs.tokens, ...ofBlocks, head], gradients: countOnce(groups), between })
+  await options.onNeeds?.({ graphs: [graphs.tokens, ...ofBlocks, head], gradientBytes: 4 * countOnce(groups), between })
   const tokens = await compile(graphs.tokens)
   const ofGraphs = new Map<Graph, Program>()
   for (const graph of ofBlocks) ofGraphs.set(graph, await compile(graph))

@@ -24,8 +24,8 @@ export interface StepNeeds {
   readonly graphs: readonly Graph[]
   /** Inputs that become part of the programs. */
   readonly frozen?: ReadonlyMap<string, FrozenTensor>
-  /** Numbers of gradients that exist at one time. */
-  readonly gradients: number
+  /** Bytes of the gradients that exist at one time. */
+  readonly gradientBytes: number
   /** Bytes of what one program leaves for another. Default 0. */
   readonly between?: number
 }
@@ -65,7 +65,7 @@ const engines: Readonly<Record<MemoryEngine, Engine>> = {
 
 /** Peak of a run of training with evaluation. */
 export function predictMemory(step: StepNeeds, settings: MemorySettings): MemoryNeed {
-  const { graphs, frozen = new Map<string, FrozenTensor>(), gradients, between = 0 } = step
+  const { graphs, frozen = new Map<string, FrozenTensor>(), gradientBytes, between = 0 } = step
   const { resident, weights, trained, stateBytes, accumulate } = settings
   const { programBytes, nodeBytes, width, keepsScaled } = engines[settings.engine]
   const nodes = nodesOf(step)
@@ -74,7 +74,7 @@ export function predictMemory(step: StepNeeds, settings: MemorySettings): Memory
   const rewritten = sum([...mirrors].map(bytesOf)) // codes as signed bytes, while they are brought into order
   const need = {
     weights: weights + 2 * stored + rewritten, // step and evaluation each have theirs
-    gradients: 4 * gradients * (accumulate > 1 ? 2 : 1),
+    gradients: gradientBytes * (accumulate > 1 ? 2 : 1),
     optimizerState: stateBytes * trained,
     activations: width * (Math.max(...graphs.map(peakBytes)) + (keepsScaled ? largestScaled(nodes) : 0)) + between,
     program: resident - weights + programBytes + nodeBytes * nodes.length,

@@ -26,6 +26,8 @@ export interface Parameter {
   readonly shape: readonly number[]
   readonly data: Float32Array
   readonly gradient: Float32Array
+  /** Where the step gives the gradient in bfloat16: its bits. `gradient` makes new float32 numbers of them at every reading. */
+  readonly halfGradient?: Uint16Array
   /** Whether weight decay applies (Hugging Face groups: not to biases and norms). */
   readonly decay: boolean
 }

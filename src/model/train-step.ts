@@ -1,9 +1,11 @@
 // A model and a method to a compiled training step: one micro-batch in, loss and gradients out, all buffers kept.
 import { AppError } from '../base/errors.js'
+import { fromBfloat16 } from '../formats/half.js'
+import { cast } from '../graph/build.js'
 import type { Graph, Node } from '../graph/graph.js'
 import { elementCount, type FloatTensor, type HostTensor } from '../graph/tensor.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
-import { allocateBeside, memoryOf, openPlaces } from '../runtime/wasm-memory.js'
+import { allocateBeside, allocateHalvesBeside, memoryOf, openPlaces } from '../runtime/wasm-memory.js'
 import { createAdapter, type Adapter } from './adapter.js'
 import { createDropout } from './dropout.js'
 import { checkLossSettings } from './loss.js'
@@ -11,7 +13,7 @@ import type { StepNeeds } from './memory.js'
 import { checkTrainable } from './frozen-tensor.js'
 import { trainableNames, type Method } from './method.js'
 import { bindParts } from './parts.js'
-import { createRowGradient, type SharedRows } from './row-gradients.js'
+import { createRowGradient, type SharedRows, type TableGradient } from './row-gradients.js'
 import {
   againFeeds,
   batchKeys,
@@ -31,6 +33,11 @@ export interface StepOptions extends StepSettings {
   /** Key of a fresh adapter's random numbers, and of dropout. */
   readonly seed?: number
   readonly threads?: number
+  /**
+   * Whether gradients of matrices may be given in bfloat16 by a runtime that computes in it: half of their memory. Not for
+   * steps whose gradients are summed. Default false.
+   */
+  readonly halfGradients?: boolean
   /** Told what the step will compile and keep, before it does. */
   readonly onNeeds?: (needs: StepNeeds) => Promise<void>
 }
@@ -71,28 +78,19 @@ export async function createTrainingStep(model: Model, method: Method, options: 
   const parts = bindParts(model, adapter, { ...forms, dropout: dropout?.apply })
   const settings = graphSettings(model, method, options)
   const graph = stepGraph(model, parts, names, settings)
-  const parameters = names.map((name): Parameter => {
-    const { shape, data } = parts.feeds.get(name)!
-    return { name, shape, data, gradient: allocateBeside(data, data.length), decay: shape.length >= 2 }
-  })
+  const halves = options.halfGradients === true && runtime.computesHalf === true && method.kind === 'full'
+  const parameters = names.map((name, i) => createParameter(parts.feeds.get(name)!, name, graph.gradients[i], halves))
   const loss = new Float32Array(1)
-  const outputs: Record<string, Node> = { loss: graph.lossSum }
-  const results: Record<string, HostTensor> = { loss: floats([], loss) }
-  const shared: SharedRows = new Map()
-  const rows = parameters.map(({ name, shape, gradient }, i) => {
-    const { base } = graph.gradients[i]
-    if (base !== undefined) Object.assign(outputs, { [gradientName(name)]: base })
-    if (base !== undefined) results[gradientName(name)] = floats(shape, gradient)
-    const added = createRowGradient(name, graph.gradients[i], gradient, shared)
-    Object.assign(outputs, added.outputs)
-    Object.assign(results, added.results)
-    return added
-  })
+  const wanted = gradientOutputs(parameters, graph.gradients)
+  const results = { loss: floats([], loss), ...wanted.results }
   // step and evaluation never run at the same time
   const compiling = { threads, frozen: parts.frozen, values: 'shared' } as const
-  const gradients = parameters.reduce((sum, { gradient }) => sum + gradient.length, 0)
-  const whole: Graph = { outputs }
-  await options.onNeeds?.({ graphs: [whole], frozen: parts.frozen, gradients })
+  const gradientBytes = parameters.reduce(
+    (sum, { data, halfGradient }) => sum + (halfGradient ? 2 : 4) * data.length,
+    0,
+  )
+  const whole: Graph = { outputs: { loss: graph.lossSum, ...wanted.outputs } }
+  await options.onNeeds?.({ graphs: [whole], frozen: parts.frozen, gradientBytes })
   const program = await runtime.compile(whole, compiling)
   const scaleValue = new Float32Array(1)
   const weights = { ...Object.fromEntries(parts.feeds), ...(settings.rereading && againFeeds(parts.feeds, names)) }
@@ -106,7 +104,7 @@ export async function createTrainingStep(model: Model, method: Method, options: 
       scaleValue[0] = scale
       const masks = dropout?.masks(data, update)
       await program.run({ ...weights, ...batchFeeds(data), ...masks, scale: floats([], scaleValue) }, results)
-      for (const added of rows) added.apply()
+      for (const added of wanted.rows) added.apply()
       return { lossSum: loss[0], tokens: countTokens(data) }
     },
     async evaluate(data) {
@@ -120,6 +118,50 @@ export async function createTrainingStep(model: Model, method: Method, options: 
       await (await forward)?.close()
     },
   }
+}
+
+/** @param halves whether the gradient may be given in bfloat16; others may read it as float32 all the same */
+function createParameter(
+  { shape, data }: FloatTensor,
+  name: string,
+  { base, added }: TableGradient,
+  halves: boolean,
+): Parameter {
+  const parameter = { name, shape, data, decay: shape.length >= 2 }
+  if (!halves || base === undefined || added.length > 0 || shape.length !== 2)
+    return { ...parameter, gradient: allocateBeside(data, data.length) }
+  const halfGradient = allocateHalvesBeside(data, data.length)
+  return {
+    ...parameter,
+    halfGradient,
+    get gradient() {
+      return fromBfloat16(halfGradient)
+    },
+  }
+}
+
+/** What a program gives for the gradients, the arrays it writes, and the rows that are added to them afterwards. */
+function gradientOutputs(parameters: readonly Parameter[], gradients: readonly TableGradient[]) {
+  const outputs: Record<string, Node> = {}
+  const results: Record<string, HostTensor> = {}
+  const shared: SharedRows = new Map()
+  const rows = parameters.flatMap((parameter, i) => {
+    const { base } = gradients[i]
+    const { name, shape, halfGradient } = parameter
+    if (halfGradient) {
+      outputs[gradientName(name)] = cast(base!, 'bfloat16')
+      results[gradientName(name)] = { dtype: 'bfloat16', shape, data: halfGradient }
+      return []
+    }
+    const { gradient } = parameter
+    if (base !== undefined) outputs[gradientName(name)] = base
+    if (base !== undefined) results[gradientName(name)] = floats(shape, gradient)
+    const added = createRowGradient(name, gradients[i], gradient, shared)
+    Object.assign(outputs, added.outputs)
+    Object.assign(results, added.results)
+    return [added]
+  })
+  return { outputs, results, rows }
 }
 
 /** What the runtime's ways mean for the graph, where the options do not say otherwise. */

@@ -171,7 +171,8 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const onNeeds = memoryCheck(runtime, { model, adapter, method, settings }, text => options.onNotice?.(text))
   const shaped = { ...shape, checkpointing, labelSmoothing, zLoss, lossRows }
   const createStep = updatesByBlock(settings) ? createBlockStep : createTrainingStep
-  const step = await createStep(model, method, { ...shaped, adapter, runtime, onNeeds })
+  const halfGradients = settings.accumulate === 1
+  const step = await createStep(model, method, { ...shaped, adapter, runtime, halfGradients, onNeeds })
   return { model, tokenizer, engine, step, source, heldOut }
 }
 

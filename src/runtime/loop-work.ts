@@ -8,6 +8,8 @@ export interface LoopWork {
   readonly memory: WasmMemory
   /** In bytes, one for each array. */
   readonly begins: readonly number[]
+  /** Bytes of a number, one for each array. */
+  readonly widths: readonly number[]
   /** Numbers of each array, a multiple of 4. */
   readonly length: number
 }
@@ -43,13 +45,13 @@ export function takeChunks(
 ): void {
   let taken = Atomics.add(next, 0, 1)
   let first = 0
-  for (const [i, { module, memory, begins, length }] of works.entries()) {
+  for (const [i, { module, memory, begins, widths, length }] of works.entries()) {
     const end = first + Math.ceil(length / chunk)
     const run = taken < end ? startWasm(module, memory) : undefined
     for (; run && taken < end; taken = Atomics.add(next, 0, 1)) {
       const start = (taken - first) * chunk
       const bytes = 4 * Math.min(chunk, length - start)
-      results[taken] = run(bytes, ...begins.map(begin => begin + 4 * start), ...numbers[i]) ?? 0
+      results[taken] = run(bytes, ...begins.map((begin, k) => begin + widths[k] * start), ...numbers[i]) ?? 0
     }
     first = end
   }

@@ -5,7 +5,10 @@ import type { LoopWork } from './loop-work.js'
 import { copyRooms, memoryOf, roomLength } from './wasm-memory.js'
 import { compileWasm, startWasm, type WasmModule } from './wasm.js'
 
-type Arrays = Readonly<Record<string, Float32Array>>
+/** Numbers of a loop: float32, or bfloat16 where it was compiled for that. */
+export type LoopArray = Float32Array | Uint16Array
+
+type Arrays = Readonly<Record<string, LoopArray>>
 type Scalars = Readonly<Record<string, number>>
 
 export interface PointwiseProgram {
@@ -32,10 +35,11 @@ export interface BoundLoop {
 
 /**
  * One fused loop where a runtime would make one pass over memory for every operation. The same numbers on every machine.
+ * @param halves inputs that are fed in bfloat16
  * @throws AppError `not-pointwise`
  */
-export function compilePointwise(graph: Graph): PointwiseProgram {
-  const written = writeLoop(graph)
+export function compilePointwise(graph: Graph, halves: ReadonlySet<string> = new Set()): PointwiseProgram {
+  const written = writeLoop(graph, halves)
   const module = compileWasm(written.bytes)
   const bind = (feeds: Arrays, results: Arrays): BoundLoop => {
     const given = [...written.inputs.map(name => feeds[name]), ...written.outputs.map(name => results[name])]
@@ -61,17 +65,18 @@ export function compilePointwise(graph: Graph): PointwiseProgram {
 }
 
 /** What may run in place. A loop takes four numbers at a time, so that it would write beyond an array if it took the rest. */
-function workOf(module: WasmModule, arrays: readonly Float32Array[]): LoopWork | undefined {
+function workOf(module: WasmModule, arrays: readonly LoopArray[]): LoopWork | undefined {
   const memory = memoryOf(arrays[0])?.memory
   const length = arrays[0].length - (arrays[0].length % 4)
   if (!memory || length === 0 || arrays.some(array => memoryOf(array)?.memory !== memory)) return undefined
-  return { module, memory, begins: arrays.map(({ byteOffset }) => byteOffset), length }
+  const [begins, widths] = [arrays.map(array => array.byteOffset), arrays.map(array => array.BYTES_PER_ELEMENT)]
+  return { module, memory, begins, widths, length }
 }
 
 /** From a number on through rooms: inputs are copied in, outputs out. */
 function runCopied(
   module: WasmModule,
-  given: readonly Float32Array[],
+  given: readonly LoopArray[],
   inputs: number,
   from: number,
   numbers: readonly number[],
@@ -82,8 +87,13 @@ function runCopied(
   const { length } = given[0]
   for (let start = from; start < length; start += roomLength) {
     const end = Math.min(start + roomLength, length)
-    for (let i = 0; i < inputs; i++) rooms[i].set(given[i].subarray(start, end))
+    for (let i = 0; i < inputs; i++) roomFor(given[i], rooms[i]).set(given[i].subarray(start, end))
     run(16 * Math.ceil((end - start) / 4), ...begins, ...numbers)
     for (let i = inputs; i < given.length; i++) given[i].set(rooms[i].subarray(0, end - start), start)
   }
+}
+
+/** A room as an array of the same type. */
+function roomFor(array: LoopArray, room: Float32Array): LoopArray {
+  return array instanceof Float32Array ? room : new Uint16Array(room.buffer, room.byteOffset, room.length)
 }

@@ -1,5 +1,6 @@
 // Turns a graph and one batch into a verdict: does a runtime compute here what the reference computes.
 import { normalAt } from '../base/random.js'
+import { fromBfloat16 } from '../formats/half.js'
 import type { Graph } from '../graph/graph.js'
 import type { WrittenGraph } from '../graph/onnx.js'
 import type { HostTensor } from '../graph/tensor.js'
@@ -83,15 +84,21 @@ function allocateOutputs({ outputs }: WrittenGraph): Record<string, HostTensor> 
 
 function compare(expected: Tensors, found: Tensors, limit: number): Verdict {
   const names = Object.keys(expected)
-  const floor = noiseFloor * Math.max(...names.map(name => rootMeanSquare(expected[name].data)))
+  const floor = noiseFloor * Math.max(...names.map(name => rootMeanSquare(numbersOf(expected[name]))))
   let worst = { name: names[0], error: 0 }
   for (const name of names) {
-    const scale = Math.max(rootMeanSquare(expected[name].data), floor)
-    const error = scale === 0 ? 0 : rootMeanSquare(expected[name].data, found[name].data) / scale
+    const [own, other] = [expected[name], found[name]].map(numbersOf)
+    const scale = Math.max(rootMeanSquare(own), floor)
+    const error = scale === 0 ? 0 : rootMeanSquare(own, other) / scale
     if (!(error <= worst.error)) worst = { name, error }
   }
   const detail = `${worst.name}: relative error ${worst.error.toExponential(1)}, limit ${limit}`
   return { state: worst.error <= limit ? 'passed' : 'differs', detail, error: worst.error }
+}
+
+/** What the bits of an array stand for. */
+function numbersOf({ dtype, data }: HostTensor): HostTensor['data'] {
+  return dtype === 'bfloat16' ? fromBfloat16(data as Uint16Array) : data
 }
 
 /** Of an array, or of the difference of two. */

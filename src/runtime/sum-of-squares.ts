@@ -1,6 +1,8 @@
 // Turns an array into the sum of its squares, kept in float64, as fast as memory is read.
-import { encodeWasm, instruction, place, repeatWhile, simd, vector } from '../formats/wasm.js'
+import { fromBfloat16 } from '../formats/half.js'
+import { encodeWasm, instruction, loadBfloat16, place, repeatWhile, simd, vector } from '../formats/wasm.js'
 import type { LoopWork } from './loop-work.js'
+import type { LoopArray } from './pointwise.js'
 import { copyRooms, memoryOf } from './wasm-memory.js'
 import { compileWasm, startWasm, type WasmModule } from './wasm.js'
 
@@ -10,28 +12,31 @@ export const stretch = 1 << 14
 /** Each holds two sums, so that no addition waits for the one before. */
 const accumulators = 4
 
-let module: WasmModule | undefined
+const modules = new Map<number, WasmModule>()
 
-/** Σx² of float32 numbers, squared and added in float64; the order of additions depends on the length alone. */
-export function sumOfSquares(x: Float32Array): number {
+/** Σx² of float32 numbers (or bfloat16), squared and added in float64; the order of additions depends on the length alone. */
+export function sumOfSquares(x: LoopArray): number {
   const whole = wholeStretches(x)
   const sums: number[] = []
   if (whole) {
     const run = startWasm(whole.module, whole.memory)
-    for (let at = 0; at < whole.length; at += stretch) sums.push(run(4 * stretch, whole.begins[0] + 4 * at)!)
+    for (let at = 0; at < whole.length; at += stretch)
+      sums.push(run(4 * stretch, whole.begins[0] + x.BYTES_PER_ELEMENT * at)!)
   }
   return totalOfSquares(x, sums)
 }
 
 /** The stretches of x that any thread may sum where they lie; undefined when there are none. */
-export function wholeStretches(x: Float32Array): LoopWork | undefined {
+export function wholeStretches(x: LoopArray): LoopWork | undefined {
   const memory = memoryOf(x)?.memory
   const length = x.length - (x.length % stretch)
-  return memory && length > 0 ? { module: loop(), memory, begins: [x.byteOffset], length } : undefined
+  if (!memory || length === 0) return undefined
+  const width = x.BYTES_PER_ELEMENT
+  return { module: loop(width), memory, begins: [x.byteOffset], widths: [width], length }
 }
 
 /** `sumOfSquares(x)` from the sums of its first stretches. */
-export function totalOfSquares(x: Float32Array, sums: ArrayLike<number>): number {
+export function totalOfSquares(x: LoopArray, sums: ArrayLike<number>): number {
   let total = 0
   for (let i = 0; i < sums.length; i++) total += sums[i]
   for (let at = stretch * sums.length; at < x.length; at += stretch) total += sumCopy(x.subarray(at, at + stretch))
@@ -39,25 +44,29 @@ export function totalOfSquares(x: Float32Array, sums: ArrayLike<number>): number
 }
 
 /** Through a room that is filled up with zeros to a round of the loop. */
-function sumCopy(part: Float32Array): number {
+function sumCopy(part: LoopArray): number {
   const { memory, rooms } = copyRooms(1)
-  rooms[0].set(part)
+  rooms[0].set(part instanceof Float32Array ? part : fromBfloat16(part))
   const round = Math.ceil(part.length / 8) * 8
   rooms[0].fill(0, part.length, round)
-  return startWasm(loop(), memory)(4 * round, rooms[0].byteOffset)!
+  return startWasm(loop(4), memory)(4 * round, rooms[0].byteOffset)!
 }
 
-function loop(): WasmModule {
-  return (module ??= compileWasm(writeLoop()))
+/** @param width bytes of a number */
+function loop(width: number): WasmModule {
+  const known = modules.get(width) ?? compileWasm(writeLoop(width))
+  modules.set(width, known)
+  return known
 }
 
-/** run(bytes, begin): the squares of eight numbers a round go to four pairs of sums, which are added one after another. */
-function writeLoop(): Uint8Array {
-  const { get, set, add, addDouble, loop, end } = instruction
+/** run(bytes of float32, begin): the squares of eight numbers a round go to four pairs of sums, which are added one after another. */
+function writeLoop(width: number): Uint8Array {
+  const { get, set, add, addDouble, constant, shiftRight, loop, end } = instruction
   const [begin, at, numbers, firstSum] = [1, 2, 3, 4]
   const code: number[] = [...loop]
   for (let half = 0; half < 2; half++) {
-    code.push(get, begin, get, at, add, ...vector(simd.load), ...place(16 * half), set, numbers)
+    if (width === 4) code.push(get, begin, get, at, add, ...vector(simd.load), ...place(16 * half), set, numbers)
+    else code.push(get, begin, get, at, constant, 1, shiftRight, add, ...loadBfloat16(8 * half), set, numbers)
     for (let pair = 0; pair < 2; pair++) {
       const sum = firstSum + 2 * half + pair
       const two = [get, numbers, ...(pair === 1 ? upperHalf(numbers) : []), ...vector(simd.widen)]

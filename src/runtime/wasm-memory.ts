@@ -43,13 +43,19 @@ export function openArrayMemory(): ArrayMemory {
 }
 
 /** The memory that an array was taken from; undefined for any other array. */
-export function memoryOf({ buffer }: Float32Array): ArrayMemory | undefined {
+export function memoryOf({ buffer }: ArrayBufferView): ArrayMemory | undefined {
   return memories.get(buffer)
 }
 
 /** Zeros in the memory of another array where there is room left, else in a buffer of their own. */
 export function allocateBeside(neighbour: Float32Array, length: number): Float32Array {
   return memoryOf(neighbour)?.allocate(length) ?? new Float32Array(new ArrayBuffer(4 * length))
+}
+
+/** The same for numbers of 16 bits. */
+export function allocateHalvesBeside(neighbour: Float32Array, length: number): Uint16Array {
+  const { buffer, byteOffset } = allocateBeside(neighbour, Math.ceil(length / 2))
+  return new Uint16Array(buffer, byteOffset, length)
 }
 
 /** Numbers of a room: they stay in the processor's cache. */

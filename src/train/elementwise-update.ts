@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import type { Parameter } from '../model/step.js'
 import { openLoopThreads } from '../runtime/loop-threads.js'
-import type { BoundLoop } from '../runtime/pointwise.js'
+import type { BoundLoop, LoopArray } from '../runtime/pointwise.js'
 import { stretch, totalOfSquares, wholeStretches } from '../runtime/sum-of-squares.js'
 import type { ElementwiseRule, StepNumbers } from './update-rule.js'
 
@@ -78,8 +78,16 @@ export function createElementwiseUpdate(
   }
 }
 
+/** The gradient as the step writes it. */
+export function storedGradient(parameter: Parameter): LoopArray {
+  return parameter.halfGradient ?? parameter.gradient
+}
+
 function worksOf({ parameters, slots }: ElementwiseGroup) {
-  const parts = parameters.map(({ gradient }) => ({ gradient, whole: wholeStretches(gradient) }))
+  const parts = parameters.map(parameter => {
+    const gradient = storedGradient(parameter)
+    return { gradient, whole: wholeStretches(gradient) }
+  })
   return {
     parts,
     updates: slots.flatMap(({ loop }) => loop.inPlace ?? []),

@@ -112,3 +112,17 @@ export function gradientsByGroups(name: 'clip' | 'accumulate', value: number): A
     },
   })
 }
+
+export function halfGradientsSummed(accumulate: number): AppError {
+  return new AppError('bad-train-setting', {
+    where: settingCalled('accumulate'),
+    what: {
+      en: `received ${accumulate}, but this step gives its gradients in bfloat16, which would lose small ones in a sum`,
+      ru: `получено ${accumulate}, но этот шаг отдаёт градиенты в bfloat16: в сумме малые из них пропали бы`,
+    },
+    fix: {
+      en: 'Leave it out, or make the step without halfGradients',
+      ru: 'Уберите её или создайте шаг без halfGradients',
+    },
+  })
+}

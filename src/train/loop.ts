@@ -23,6 +23,7 @@ import {
   badTrainSetting,
   engineFailed,
   gradientsByGroups,
+  halfGradientsSummed,
   interrupted,
   isEngineFailure,
   lossNotFinite,
@@ -342,6 +343,7 @@ function planRun({ settings, source, step }: TrainRun): Plan {
     if (!Number.isInteger(value) || value < 1) throw badTrainSetting(name, value)
   if (step.groups && accumulate > 1) throw gradientsByGroups('accumulate', accumulate)
   if (step.groups && settings.clip !== undefined) throw gradientsByGroups('clip', settings.clip)
+  if (accumulate > 1 && step.parameters.some(({ halfGradient }) => halfGradient)) throw halfGradientsSummed(accumulate)
   const stepsPerEpoch = Math.ceil(source.count / accumulate)
   const steps = settings.steps ?? Math.ceil((epochs ?? 0) * stepsPerEpoch)
   if (!Number.isInteger(steps) || steps < 1)

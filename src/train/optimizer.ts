@@ -5,7 +5,7 @@ import type { Parameter } from '../model/step.js'
 import { compilePointwise, type PointwiseProgram } from '../runtime/pointwise.js'
 import type { Program, Runtime } from '../runtime/runtime.js'
 import { allocateBeside } from '../runtime/wasm-memory.js'
-import { createElementwiseUpdate, type ElementwiseSlot } from './elementwise-update.js'
+import { createElementwiseUpdate, storedGradient, type ElementwiseSlot } from './elementwise-update.js'
 import { checkOptimizerSettings } from './optimizer-settings.js'
 import type { ElementwiseRule, RuleChoice, StateArray, StepNumbers, TensorRule } from './update-rule.js'
 import { updateRules, type OptimizerName, type OptimizerSettings } from './update-rules.js'
@@ -146,9 +146,15 @@ function findRule(settings: OptimizerSettings): RuleChoice {
   })
 }
 
+/** The loop of a rule, for gradients in either type. */
+interface PointwiseForms {
+  readonly whole: PointwiseProgram
+  readonly half: PointwiseProgram
+}
+
 /** What was compiled for the rules in use. */
 interface RulePrograms {
-  readonly pointwise: ReadonlyMap<ElementwiseRule, PointwiseProgram>
+  readonly pointwise: ReadonlyMap<ElementwiseRule, PointwiseForms>
   /** By rule and shape. */
   readonly whole: ReadonlyMap<TensorRule, ReadonlyMap<string, Program>>
   close(): Promise<void>
@@ -159,11 +165,12 @@ async function compileRules(
   parameters: readonly Parameter[],
   runtime: Runtime,
 ): Promise<RulePrograms> {
-  const pointwise = new Map<ElementwiseRule, PointwiseProgram>()
+  const pointwise = new Map<ElementwiseRule, PointwiseForms>()
   const whole = new Map<TensorRule, Map<string, Program>>()
   for (const rule of new Set(parameters.map(choose))) {
     const mine = parameters.filter(parameter => choose(parameter) === rule)
-    if (rule.family === 'elementwise') pointwise.set(rule, compilePointwise(rule.graph))
+    if (rule.family === 'elementwise')
+      pointwise.set(rule, { whole: compilePointwise(rule.graph), half: compilePointwise(rule.graph, new Set(['g'])) }) // prettier-ignore
     else whole.set(rule, await compileShapes(rule, mine, runtime))
   }
   return {
@@ -196,10 +203,10 @@ function createSlot(parameter: Parameter, choose: RuleChoice, { pointwise, whole
     const program = whole.get(rule)!.get(parameter.shape.join('x'))
     return { parameter, state, update: numbers => rule.update(parameter, state, numbers, program) }
   }
-  const { data, gradient } = parameter
-  const program = pointwise.get(rule)!
+  const { data } = parameter
+  const program = pointwise.get(rule)![parameter.halfGradient ? 'half' : 'whole']
   const state = Object.fromEntries(rule.moments.map(name => [name, allocateBeside(data, data.length)]))
-  const feeds = { p: data, g: gradient, ...state }
+  const feeds = { p: data, g: storedGradient(parameter), ...state }
   const results = Object.fromEntries(Object.entries({ p: data, ...state }).map(([name, values]) => [`${name}_next`, values])) // prettier-ignore
   return { parameter, state, elementwise: { parameter, rule, loop: program.bind(feeds, results) } }
 }

@@ -84,7 +84,7 @@ test('what a process needs is what it holds, what each trained number takes, val
     stateBytes: 8,
     accumulate: 1,
   } as const
-  const step = { graphs: [graph], gradients: 1000 }
+  const step = { graphs: [graph], gradientBytes: 4000 }
   const { total, ...parts } = predictMemory(step, held)
   expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total)
   expect(parts).toMatchObject({ weights: 1e8, gradients: 4000, optimizerState: 8000 })
@@ -96,7 +96,7 @@ test('what a process needs is what it holds, what each trained number takes, val
 })
 
 test('a self-check needs the values of the reference and gradients of both, and nothing of the optimizer yet', async () => {
-  const step = { graphs: [await stepGraph({ kind: 'full' })], gradients: 1000 }
+  const step = { graphs: [await stepGraph({ kind: 'full' })], gradientBytes: 4000 }
   const held = { resident: 3e8, weights: 1e8, trained: 1000, stateBytes: 8, accumulate: 2 }
   const { total, ...parts } = predictCheck(step, { ...held, engine: 'openvino-bf16' })
   expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total)
@@ -108,12 +108,12 @@ test('values take the memory of the largest program, in bfloat16 some of them le
   const graphs = [await stepGraph(lora), await stepGraph(lora, { length: 32 })]
   const held = { resident: 3e8, weights: 1e8, trained: 1000, stateBytes: 8, accumulate: 1 }
   const [onnxruntime, openvino, narrow] = (['onnxruntime', 'openvino', 'openvino-bf16'] as const).map(
-    engine => predictMemory({ graphs, gradients: 1000 }, { ...held, engine }).activations,
+    engine => predictMemory({ graphs, gradientBytes: 4000 }, { ...held, engine }).activations,
   )
   expect(onnxruntime / peakBytes(graphs[0])).toBeCloseTo(1.2)
   expect(openvino / peakBytes(graphs[0])).toBeGreaterThan(1)
   expect(narrow).toBeLessThan(openvino)
   expect(narrow).toBeGreaterThan(openvino / 2)
-  const kept = predictMemory({ graphs, gradients: 1000, between: 1e6 }, { ...held, engine: 'openvino' })
+  const kept = predictMemory({ graphs, gradientBytes: 4000, between: 1e6 }, { ...held, engine: 'openvino' })
   expect(kept.activations).toBe(openvino + 1e6)
 })

@@ -1,10 +1,17 @@
-import { expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test, vi } from 'vitest'
 import { fromBfloat16, toBfloat16 } from '../../src/formats/half.js'
 import { createAdapter, mergeAdapter } from '../../src/model/adapter.js'
 import type { Method } from '../../src/model/method.js'
 import type { Batch } from '../../src/model/step.js'
 import { createTrainingStep, runForward, type StepOptions } from '../../src/model/train-step.js'
 import type { Model } from '../../src/model/weights.js'
+import { createCheckedRuntime } from '../../src/runtime/checked.js'
+import { findOpenvinoLibraries } from '../../src/runtime/openvino-libraries.js'
+import { createRuntime } from '../../src/runtime/registry.js'
+import type { Runtime } from '../../src/runtime/runtime.js'
 import {
   families,
   relativeDifference,
@@ -16,7 +23,7 @@ import {
   tinyRuntime,
 } from './tiny.js'
 
-const runtime = await tinyRuntime()
+const runtime: Runtime = await tinyRuntime()
 
 async function gradientsOf(
   model: Model,
@@ -210,4 +217,45 @@ test('wrong sizes are refused with what to do', async () => {
     `[AppError: blocks of 601 tokens, the model has 600 positions. Choose a length up to 600.]`,
   )
   await step.close()
+})
+
+describe.skipIf(!findOpenvinoLibraries())('gradients in bfloat16', () => {
+  const batch = tinyBatch([[{ segment: 1, ids: someIds(9) }], [{ segment: 1, ids: someIds(9, 2) }]])
+  const full = { kind: 'full' } as const
+  const on = async (chosen: Runtime, halfGradients: boolean) => {
+    const step = await createTrainingStep(tinyModel('gpt2'), full, { batch: 2, length: 9, runtime: chosen, halfGradients }) // prettier-ignore
+    await step.run(batch, 0.1)
+    const found = step.parameters.map(({ name, shape, gradient, halfGradient }) => ({ name, shape, gradient, isHalf: halfGradient !== undefined })) // prettier-ignore
+    await step.close()
+    return found
+  }
+
+  test('are those of float32, rounded; tables whose rows are added, and vectors, keep float32', async () => {
+    const openvino = await createRuntime({ name: 'openvino', precision: 'bf16', threads: 1 })
+    const [halves, whole] = [await on(openvino, true), await on(openvino, false)]
+    expect(whole.some(({ isHalf }) => isHalf)).toBe(false)
+    expect(halves.filter(({ isHalf }) => isHalf).map(({ name }) => name)).toEqual(
+      halves.flatMap(({ name, shape }) => (shape.length === 2 && !/wte|wpe/u.test(name) ? [name] : [])),
+    )
+    halves.forEach(({ name, gradient }, i) => expect([name, relativeDifference(whole[i].gradient, gradient) < 2 ** -8]).toEqual([name, true])) // prettier-ignore
+  })
+
+  test('pass the self-check, and are made by the reference where that fails', async () => {
+    vi.stubEnv('DVOYNIK_CACHE', await mkdtemp(join(tmpdir(), 'half-gradients-')))
+    const openvino = await createRuntime({ name: 'openvino', precision: 'bf16', threads: 1 })
+    const expected = await on(openvino, true)
+    for (const name of ['openvino', 'nowhere']) {
+      const onWarning = vi.fn()
+      const checked = createCheckedRuntime({ candidate: { ...openvino, name }, reference: runtime, precision: 'bf16', onWarning }) // prettier-ignore
+      const found = await on(checked, true)
+      expect(onWarning).toHaveBeenCalledTimes(name === 'nowhere' ? 1 : 0)
+      expected.forEach(({ name, gradient }, i) => expect([name, relativeDifference(gradient, found[i].gradient) < 0.1]).toEqual([name, true])) // prettier-ignore
+    }
+    await rm(process.env.DVOYNIK_CACHE!, { recursive: true })
+    vi.unstubAllEnvs()
+  })
+
+  test('are not for a runtime that computes in float32', async () => {
+    expect((await on(runtime, true)).some(({ isHalf }) => isHalf)).toBe(false)
+  })
 })

@@ -3,7 +3,8 @@ import { uniformAt } from '../../src/base/random.js'
 import * as g from '../../src/graph/build.js'
 import type { Graph, Node } from '../../src/graph/graph.js'
 import { compilePointwise } from '../../src/runtime/pointwise.js'
-import { openArrayMemory } from '../../src/runtime/wasm-memory.js'
+import { fromBfloat16, toBfloat16 } from '../../src/formats/half.js'
+import { allocateHalvesBeside, openArrayMemory } from '../../src/runtime/wasm-memory.js'
 
 const { fround } = Math
 const draw = (stream: number, length: number): Float32Array =>
@@ -55,6 +56,22 @@ describe('one loop over arrays', () => {
     program.run(shared, {}, apart)
     program.run(shared, {}, shared)
     expect(shared).toEqual(apart)
+  })
+
+  it.each([1, 4, 8191, 20_002])('reads %i numbers of bfloat16 as the float32 numbers they are', length => {
+    const bits = toBfloat16(draw(7, length))
+    const graph: Graph = { outputs: { p: g.sub(g.input('p', [1]), g.mul(g.input('g', [1]), g.input('rate', []))) } }
+    const [apart, expected] = [draw(8, length), draw(8, length)]
+    compilePointwise(graph).run({ p: expected, g: fromBfloat16(bits) }, { rate: 0.3 }, { p: expected })
+    const program = compilePointwise(graph, new Set(['g']))
+    program.run({ p: apart, g: bits }, { rate: 0.3 }, { p: apart })
+    expect(apart).toEqual(expected)
+    const placed = openArrayMemory().allocate(length)!
+    const placedBits = allocateHalvesBeside(placed, length)
+    placed.set(draw(8, length))
+    placedBits.set(bits)
+    program.run({ p: placed, g: placedBits }, { rate: 0.3 }, { p: placed })
+    expect(placed.slice()).toEqual(expected)
   })
 
   it.each([1, 2, 3, 4, 10_001, 10_004])('gives the same on %i numbers where they lie', length => {

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { uniformAt } from '../../src/base/random.js'
 import { sumOfSquares } from '../../src/runtime/sum-of-squares.js'
-import { openArrayMemory } from '../../src/runtime/wasm-memory.js'
+import { fromBfloat16, toBfloat16 } from '../../src/formats/half.js'
+import { allocateHalvesBeside, openArrayMemory } from '../../src/runtime/wasm-memory.js'
 
 /** Kahan's sum, whose error does not grow with the count. */
 function addExactly(numbers: Iterable<number>, of: (x: number) => number): number {
@@ -24,6 +25,18 @@ it.each([0, 1, 3, 7, 8, 9, 16_383, 16_384, 16_385, 100_003])('the sum of %i squa
   placed.set(x)
   expect(sumOfSquares(placed), 'where it lies').toBe(sumOfSquares(x))
 })
+
+it.each([0, 1, 3, 8, 9, 16_384, 16_391, 40_000])(
+  'the sum of %i squares of bfloat16 is that of the same in float32',
+  length => {
+    const bits = toBfloat16(Float32Array.from({ length }, (_, i) => uniformAt(3, 4, i) - 0.5))
+    const expected = sumOfSquares(fromBfloat16(bits))
+    expect(sumOfSquares(bits)).toBe(expected)
+    const placed = allocateHalvesBeside(openArrayMemory().allocate(length)!, length)
+    placed.set(bits)
+    expect(sumOfSquares(placed), 'where it lies').toBe(expected)
+  },
+)
 
 it('squares beyond float32 count, and what is not finite shows', () => {
   expect(sumOfSquares(Float32Array.of(1e30, 1e30))).toBeCloseTo(2 * Math.fround(1e30) ** 2, -50)

@@ -178,6 +178,15 @@ describe('the loop', () => {
     expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-000002', 'step-000004'])
   })
 
+  it('gradients in bfloat16 are not summed', async () => {
+    const step: TrainingStep = createBigramStep(size)
+    const parameters = step.parameters.map(one => ({ ...one, halfGradient: new Uint16Array(one.data.length) }))
+    const run = runToy(await newFolder(), { step: { ...step, parameters }, settings: { accumulate: 2 } })
+    await expect(run).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[AppError: setting accumulate: received 2, but this step gives its gradients in bfloat16, which would lose small ones in a sum. Leave it out, or make the step without halfGradients.]`,
+    )
+  })
+
   it('settings that make no run are refused', async () => {
     const refuse = async (bad: Partial<TrainSettings>): Promise<string> =>
       runToy(await newFolder(), { settings: bad }).then(

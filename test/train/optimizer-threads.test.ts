@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs'
 import { expect, it, vi } from 'vitest'
 import type { Parameter } from '../../src/model/step.js'
 import { sumOfSquares } from '../../src/runtime/sum-of-squares.js'
-import { allocateBeside, openPlaces } from '../../src/runtime/wasm-memory.js'
+import { fromBfloat16, toBfloat16 } from '../../src/formats/half.js'
+import { allocateBeside, allocateHalvesBeside, openPlaces } from '../../src/runtime/wasm-memory.js'
 import { createOptimizer, type Optimizer } from '../../src/train/optimizer.js'
 import type { OptimizerSettings } from '../../src/train/update-rules.js'
 import { noRuntime } from './bigram.mjs'
@@ -76,3 +77,28 @@ it.skipIf(process.platform !== 'linux')('small updates and one thread start no o
   await alone.close()
   await small.close()
 })
+
+const kinds: OptimizerSettings[] = [...settings, { kind: 'adamw-8bit' }, { kind: 'adafactor' }]
+
+it.each(kinds)(
+  '$kind updates from gradients in bfloat16 as from the same numbers in float32',
+  async row => {
+    const make = (isHalf: boolean): Parameter[] =>
+      [5_300_001, 40_000].map((length, i) => {
+        const data = openPlaces()(length)
+        data.set(starts[i].data.subarray(0, length))
+        const bits = allocateHalvesBeside(data, length)
+        bits.set(toBfloat16(starts[i].gradient.subarray(0, length)))
+        const gradient = fromBfloat16(bits)
+        const own = { name: `p${i}`, shape: [length, 1], data, gradient, decay: true }
+        return isHalf ? { ...own, halfGradient: bits } : own
+      })
+    const create = (isHalf: boolean, threads: number) => createOptimizer(row, make(isHalf), noRuntime, { threads })
+    const [whole, half] = [await create(false, 1), await create(true, 3)]
+    for (const optimizer of [whole, half]) for (let step = 0; step < 2; step++) await optimizer.step(1e-2, 0.7)
+    expectEqual(whole, half)
+    expect(await half.gradientNorm()).toBe(await whole.gradientNorm())
+    for (const optimizer of [whole, half]) await optimizer.close()
+  },
+  60_000,
+)
