@@ -7,6 +7,7 @@ import { personalPronoun, possessivePronoun, prepositionBefore, type PronounPers
 import { prepositionCases } from '../language/prepositions.js'
 import { capitalise, wordKey } from '../language/words.js'
 import type { Case } from '../language/morphology.js'
+import type { TaggedWord } from '../language/tagger.js'
 import { findAnaphors, type Anaphor } from './anaphora.js'
 import type { PronounDictionary } from './dictionary.js'
 import { indexNames, type Mention } from './lookup.js'
@@ -304,8 +305,8 @@ function editPreposition(sentence: Sentence, at: number, pronoun: string, work: 
  */
 function appositionStart({ words }: Sentence, { from, cases }: Group, grammarCase: Case): number {
   if (/^\p{Ll}/u.test(words[from].text) && words[from].parse?.pos === 'NOUN') {
-    const start = phraseStart(words, from)
-    return start < from ? start : from
+    // «Заречные доктора Зимородова не видели»: what the title could also be with the word before it is not this person
+    return fitsOne(words[from - 1], grammarCase) ? phraseStart(words, from) : from
   }
   const noun = words[from - 1]
   const fits = noun?.parses.some(
@@ -314,6 +315,15 @@ function appositionStart({ words }: Sentence, { from, cases }: Group, grammarCas
   if (noun?.kind !== 'word' || noun.parse?.pos !== 'NOUN' || !fits) return from
   if (noun.parse.number !== 'sing' || (/^\p{Lu}/u.test(noun.text) && from > 1) || !cases.has(grammarCase)) return from
   return phraseStart(words, from - 1)
+}
+
+/** Whether an adjective can belong to one person in this case. */
+function fitsOne(word: TaggedWord | undefined, grammarCase: Case): boolean {
+  return (
+    word?.parses.some(
+      ({ pos, case: own, number }) => (pos === 'ADJF' || pos === 'PRTF') && own === grammarCase && number === 'sing',
+    ) === true
+  )
 }
 
 function editPossessive(
