@@ -87,7 +87,9 @@ export function writeOnnx({ outputs }: Graph, dialect: OnnxDialect, frozen: Froz
 export function storeInputs({ model, inputs, ...rest }: WrittenGraph, frozen: FrozenInputs): WrittenGraph {
   const isStored = (name: string): boolean => name in inputs && frozen.has(name)
   const [stored, fed] = [true, false].map(side => Object.entries(inputs).filter(([name]) => isStored(name) === side))
-  const isView = ({ opType, inputs }: OnnxNode): boolean => opType === 'Reshape' && isStored(inputs[0])
+  const results = new Set(model.outputs.map(({ name }) => name))
+  const isView = ({ opType, inputs, outputs }: OnnxNode): boolean =>
+    opType === 'Reshape' && isStored(inputs[0]) && !results.has(outputs[0])
   const lists = new Map(model.initializers.map(value => [value.name, value]))
   const views = model.nodes.filter(isView).map(({ inputs: [name, shape], outputs: [view] }) => {
     const whole = initializerOf(name, inputs[name], frozen.get(name)!)
@@ -99,6 +101,7 @@ export function storeInputs({ model, inputs, ...rest }: WrittenGraph, frozen: Fr
   const initializers = [...model.initializers, ...whole, ...views].filter(({ name }) => read.has(name))
   return {
     ...rest,
+    root: rootOf([...frozen.values()]) ?? rest.root,
     model: { ...model, nodes, initializers, inputs: model.inputs.filter(({ name }) => !isStored(name)) },
     inputs: Object.fromEntries(fed),
   }
