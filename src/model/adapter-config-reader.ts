@@ -1,11 +1,11 @@
 // Takes values out of an adapter_config.json and remembers which keys were asked for, so that the rest can be questioned.
-import { AppError, keyOf } from '../base/errors.js'
+import { AppError, keyOf, type Text } from '../base/errors.js'
 import type { ConfigJson } from './model-config.js'
 
 /** Keys that describe the file or how training started, not what the adapter computes now. */
 const harmlessKeys: readonly string[] = [
   'peft_type', 'auto_mapping', 'base_model_name_or_path', 'inference_mode', 'loftq_config', 'megatron_config', 'megatron_core', 'peft_version',
-  'revision', 'task_type', 'eva_config', 'corda_config', 'lora_ga_config', 'qalora_group_size', 'runtime_config', 'init_lora_weights',
+  'revision', 'task_type', 'eva_config', 'corda_config', 'lora_ga_config', 'qalora_group_size', 'runtime_config',
   'init_ia3_weights', 'prompt_tuning_init', 'prompt_tuning_init_text', 'tokenizer_name_or_path', 'tokenizer_kwargs', 'init_weights',
 ] // prettier-ignore
 
@@ -56,17 +56,23 @@ export class AdapterConfigReader {
     if (lost !== undefined) throw this.unsupported(lost)
   }
 
-  unsupported(key: string): AppError {
-    const got = JSON.stringify(this.json[key])
+  /** @param why what is wrong with the value, where more can be said than that it is not supported */
+  unsupported(key: string, why?: Text, fix = mergeInPython): AppError {
+    const got = JSON.stringify(this.json[key] ?? null)
     return new AppError('unsupported-adapter', {
       where: keyOf(this.path, key),
-      what: { en: `the value ${got} is not supported`, ru: `значение ${got} не поддерживается` },
-      fix: {
-        en: 'Merge this adapter into its base in Python (merge_and_unload) where that can be done, and use the result',
-        ru: 'Слейте этот адаптер с базой в Python (merge_and_unload), если это возможно, и возьмите результат',
+      what: {
+        en: `the value ${got} ${why?.en ?? 'is not supported'}`,
+        ru: `значение ${got} ${why?.ru ?? 'не поддерживается'}`,
       },
+      fix,
     })
   }
+}
+
+const mergeInPython: Text = {
+  en: 'Merge this adapter into its base in Python (merge_and_unload) where that can be done, and use the result',
+  ru: 'Слейте этот адаптер с базой в Python (merge_and_unload), если это возможно, и возьмите результат',
 }
 
 function isOff(value: unknown): boolean {

@@ -5,6 +5,7 @@ import { add, div, matmul, mul, reduceSum, scalar, sqrt, stopGradient, sub } fro
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import type { Adapter, AdapterForm, AdapterKind, AdapterSpec, GraphContext } from './adapter-kind.js'
+import type { AdapterConfigReader } from './adapter-config-reader.js'
 import { checkTying, readRows, readSaved, readTargets, sharedJson } from './adapter-targets.js'
 import { architectures } from './architectures.js'
 import type { ModelConfig } from './model-config.js'
@@ -47,6 +48,7 @@ export const lora: AdapterKind<LoraMethod> = {
   }),
   fromJson: (json, config) => {
     json.expect('bias', 'none')
+    checkStart(json)
     json.flag('fan_in_fan_out')
     const saved = readSaved(json, config)
     checkTying(json, config, saved)
@@ -64,6 +66,25 @@ export const lora: AdapterKind<LoraMethod> = {
       modulesToSave: saved,
     }
   },
+}
+
+/** Starts that leave the base as it is; PEFT takes others (PiSSA, OLoRA, CorDA, LoRA-GA, LoftQ) out of it, at every load. */
+const plainStarts: readonly unknown[] = [true, false, 'gaussian', 'eva', 'orthogonal', 'mica']
+
+function checkStart(json: AdapterConfigReader): void {
+  const start = json.value('init_lora_weights') ?? true
+  if (plainStarts.includes(typeof start === 'string' ? start.toLowerCase() : start)) return
+  throw json.unsupported(
+    'init_lora_weights',
+    {
+      en: 'means that the adapter belongs to a base which PEFT changes when it loads it',
+      ru: 'означает, что адаптер рассчитан на базу, которую PEFT меняет при загрузке',
+    },
+    {
+      en: 'Save the adapter in Python with path_initial_model_for_weight_conversion, which makes it an ordinary one, or merge it there (merge_and_unload)',
+      ru: 'Сохраните адаптер в Python с path_initial_model_for_weight_conversion, он станет обычным, или слейте его там с базой (merge_and_unload)',
+    },
+  )
 }
 
 function checkLora(config: ModelConfig, method: LoraMethod): void {

@@ -146,6 +146,9 @@ test.each([
   [{ use_qalora: true }, 'key use_qalora: the value true is not supported'],
   [{ rank_pattern: { q_proj: 'eight' } }, 'key rank_pattern: the value {"q_proj":"eight"} is not supported'],
   [{ bias: 'all' }, 'key bias: the value "all" is not supported'],
+  [{ init_lora_weights: 'pissa' }, 'key init_lora_weights: the value "pissa" means that the adapter belongs to a base'],
+  [{ init_lora_weights: 'pissa_niter_16' }, 'path_initial_model_for_weight_conversion'],
+  [{ init_lora_weights: 'olora' }, 'the value "olora" means'],
   [{ some_future_scale: 2 }, 'key some_future_scale: the value 2 is not supported'],
 ])('a variant of LoRA that is not computed here is refused: %j', async (change, words) => {
   await expect(loadAdapter(await withConfig(change), tinyModel('llama'))).rejects.toThrow(words)
@@ -156,6 +159,7 @@ test('regular expressions, empty variants and future keys that are off are read'
     target_modules: 'model\\.layers\\.\\d+\\..*_proj',
     alpha_pattern: {},
     use_something_new: false,
+    init_lora_weights: 'Gaussian',
   })
   expect((await loadAdapter(folder, tinyModel('llama'))).modules).toHaveLength(14)
 })
