@@ -1,6 +1,7 @@
 // Takes values out of an adapter_config.json and remembers which keys were asked for, so that the rest can be questioned.
 import { AppError, keyOf, type Text } from '../base/errors.js'
 import type { ConfigJson } from './model-config.js'
+import { pythonRegex } from './python-regex.js'
 
 /** Keys that describe the file or how training started, not what the adapter computes now. */
 const harmlessKeys: readonly string[] = [
@@ -37,12 +38,23 @@ export class AdapterConfigReader {
     throw this.unsupported(key)
   }
 
+  place(key: string): Text {
+    return keyOf(this.path, key)
+  }
+
   /** Numbers by name, {} where the key is absent. */
   numbers(key: string): Record<string, number> {
     const value = this.value(key) ?? {}
     if (typeof value === 'object' && Object.values(value).every(item => typeof item === 'number'))
       return value as Record<string, number>
     throw this.unsupported(key)
+  }
+
+  /** Numbers by regular expression. */
+  patterns(key: string): Record<string, number> {
+    const values = this.numbers(key)
+    for (const pattern of Object.keys(values)) pythonRegex(pattern, this.place(key))
+    return values
   }
 
   /** Refuses every value but one; an absent key is that value. */
@@ -60,7 +72,7 @@ export class AdapterConfigReader {
   unsupported(key: string, why?: Text, fix = mergeInPython): AppError {
     const got = JSON.stringify(this.json[key] ?? null)
     return new AppError('unsupported-adapter', {
-      where: keyOf(this.path, key),
+      where: this.place(key),
       what: {
         en: `the value ${got} ${why?.en ?? 'is not supported'}`,
         ru: `значение ${got} ${why?.ru ?? 'не поддерживается'}`,

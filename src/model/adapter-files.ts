@@ -33,7 +33,7 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
   if (kind === undefined || (!kind.peftType && raw.config === undefined)) throw json.unsupported('peft_type')
   const { config } = model
   const weights = kind.peftType ? await readWeights(folder) : await readBottleneck(folder, String(raw.name))
-  const method = forThisModel(path, () => kind.fromJson(json, config, new Set(weights.keys())))
+  const method = forThisModel(path, () => kind.fromJson(json, config, weights))
   const rows = readRows(json, config)
   json.checkRest()
   if (config.tied) weights.delete(adapterNames.saved(`${architectures[config.modelType].names.head}.weight`))

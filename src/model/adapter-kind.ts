@@ -78,8 +78,8 @@ export interface AdapterKind<M extends AdapterMethod> {
   readonly unfold?: (model: Model, adapter: Adapter<M>, module: string) => [string, FloatTensor][]
   /** Keys of adapter_config.json beside those of every method. */
   toJson(form: AdapterForm<M>): ConfigJson
-  /** The method that goes on with what was read. @param stored names in the file of weights */
-  fromJson(json: AdapterConfigReader, config: ModelConfig, stored: ReadonlySet<string>): AdapterMethod
+  /** The method that goes on with what was read. @param stored the file of weights */
+  fromJson(json: AdapterConfigReader, config: ModelConfig, stored: ReadonlyMap<string, FloatTensor>): AdapterMethod
   /** What PEFT keeps of a network that training alone needs; absent where the file has every tensor. */
   readonly stored?: (adapter: Adapter<M>) => Map<string, FloatTensor> | undefined
 }

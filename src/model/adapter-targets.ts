@@ -1,9 +1,11 @@
 // The keys of adapter_config.json that several methods share: which modules, which rows, what is trained whole.
+import type { Text } from '../base/errors.js'
 import type { AdapterConfigReader } from './adapter-config-reader.js'
 import type { AdapterForm } from './adapter-kind.js'
 import { architectures } from './architectures.js'
 import type { ConfigJson, ModelConfig } from './model-config.js'
-import { layerOf, rowModules, savedModules, targetModules } from './method.js'
+import { isNamed, layerOf, rowModules, savedModules, targetModules } from './method.js'
+import { pythonRegex } from './python-regex.js'
 import { linearModules } from './weight-specs.js'
 
 /** Keys of methods that change products of the blocks. */
@@ -21,39 +23,60 @@ export function endsWithAny(name: string, endings: readonly string[]): boolean {
 
 /**
  * Full names of the targets: a list of names and endings, `all-linear`, or one regular expression for the whole name;
- * layers_to_transform chooses among what endings name, exclude_modules takes away.
+ * layers_to_transform chooses among what endings name, exclude_modules and modules_to_save take away. As in PEFT, names in
+ * a list may name nothing as long as one of them does.
  * @throws AppError `unknown-target`, `unsupported-adapter`
  */
 export function readTargets(json: AdapterConfigReader, config: ModelConfig): string[] {
   const targets = json.value('target_modules')
-  const excluded = json.value('exclude_modules') ?? []
-  const layer = layerChoice(json)
+  if (targets === undefined) throw json.unsupported(json.value('target_parameters') ? 'target_parameters' : 'target_modules') // prettier-ignore
+  const isLeftOut = leftOut(json)
   const chosen = Array.isArray(targets)
-    ? targetModules(config, targets.map(String)).filter(module => targets.includes(module) || layer(module))
-    : readPattern(config, String(targets))
-  return chosen.filter(module =>
-    typeof excluded === 'string'
-      ? !matches(excluded, module)
-      : !(excluded as string[]).some(name => name === module || module.endsWith('.' + name)),
-  )
+    ? readList(json, config, targets.map(String))
+    : readPattern(json, config, String(targets))
+  return chosen.filter(module => !isLeftOut(module))
 }
 
-function readPattern(config: ModelConfig, pattern: string): string[] {
-  if (pattern === 'all-linear') return targetModules(config, pattern)
-  const modules = linearModules(config).filter(module => matches(pattern, module))
+function readList(json: AdapterConfigReader, config: ModelConfig, targets: readonly string[]): string[] {
+  const isInLayer = layerChoice(json)
+  const isKnown = (target: string): boolean => linearModules(config).some(module => isNamed(module, target))
+  const known = targets.filter(isKnown)
+  const modules = targetModules(config, known.length > 0 ? known : targets)
+  return modules.filter(module => targets.includes(module) || isInLayer(module))
+}
+
+function readPattern(json: AdapterConfigReader, config: ModelConfig, pattern: string): string[] {
+  if (pattern.toLowerCase() === 'all-linear') return targetModules(config, 'all-linear')
+  const regex = pythonRegex(pattern, json.place('target_modules'))
+  const modules = linearModules(config).filter(module => regex.test(module))
   return modules.length > 0 ? modules : targetModules(config, [pattern])
 }
 
-function matches(pattern: string, module: string): boolean {
-  return new RegExp(`^(?:${pattern})$`, 'u').test(module)
+/** Whether exclude_modules or modules_to_save, which PEFT takes as regular expressions too, name a module. */
+function leftOut(json: AdapterConfigReader): (module: string) => boolean {
+  const excluded = json.value('exclude_modules') ?? []
+  const isExcluded =
+    typeof excluded === 'string'
+      ? testOf(excluded, json.place('exclude_modules'))
+      : (module: string): boolean => (excluded as string[]).some(name => isNamed(module, name))
+  const saved = ((json.value('modules_to_save') ?? []) as string[]).map(name =>
+    testOf(`${name}(?:\\..*)?`, json.place('modules_to_save'), '(?:.*\\.)?'),
+  )
+  return module => isExcluded(module) || saved.some(isSaved => isSaved(module))
+}
+
+function testOf(pattern: string, where: Text, before?: string): (module: string) => boolean {
+  const regex = pythonRegex(pattern, where, before)
+  return module => regex.test(module)
 }
 
 function layerChoice(json: AdapterConfigReader): (module: string) => boolean {
   const wanted = json.value('layers_to_transform') ?? []
   const layers = Array.isArray(wanted) ? wanted : [wanted]
-  const patterns = [json.value('layers_pattern') ?? []].flat() as string[]
+  const patterns = ([json.value('layers_pattern') ?? []].flat() as string[]).filter(pattern => pattern !== '')
   if (layers.length === 0) return () => true
-  const regexes = patterns.map(pattern => new RegExp(`(?:^|\\.)${pattern}\\.(\\d+)\\.`, 'u'))
+  const where = json.place('layers_pattern')
+  const regexes = patterns.map(pattern => pythonRegex(`${pattern}\\.(\\d+)\\..*`, where, '(?:.*?\\.)?'))
   return module => {
     const found = regexes.map(regex => regex.exec(module)?.[1]).find(index => index !== undefined)
     return layers.includes(patterns.length === 0 ? layerOf(module) : Number(found ?? -1))

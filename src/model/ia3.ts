@@ -8,6 +8,7 @@ import { architectures } from './architectures.js'
 import type { ModelConfig } from './model-config.js'
 import { badSetting, targetModules, type Ia3Method } from './method.js'
 import { mapRows, moduleMatrix } from './module-matrix.js'
+import { pythonRegex } from './python-regex.js'
 import type { Model } from './weights.js'
 
 const factorsName = (module: string): string => `base_model.model.${module}.ia3_l`
@@ -48,7 +49,7 @@ export const ia3: AdapterKind<Ia3Method> = {
     const feedforward = json.value('feedforward_modules') ?? []
     const fits =
       typeof feedforward === 'string'
-        ? (module: string): boolean => new RegExp(`^(?:${feedforward})$`, 'u').test(module)
+        ? (module: string): boolean => pythonRegex(feedforward, json.place('feedforward_modules')).test(module)
         : (module: string): boolean => endsWithAny(module, feedforward as string[])
     return { kind: 'ia3', targets, feedforward: targets.filter(fits), modulesToSave: readSaved(json, config) }
   },

@@ -11,6 +11,7 @@ import { architectures } from './architectures.js'
 import type { ModelConfig } from './model-config.js'
 import { badSetting, checkCount, targetModules, type LoraMethod } from './method.js'
 import { mapRows, moduleMatrix, rowLengths } from './module-matrix.js'
+import { pythonRegex } from './python-regex.js'
 import type { Model } from './weights.js'
 
 /** Names of the tensors of a module as PEFT writes them. */
@@ -59,8 +60,8 @@ export const lora: AdapterKind<LoraMethod> = {
       rsLora: json.flag('use_rslora'),
       dora: json.flag('use_dora'),
       dropout: json.number('lora_dropout', 0),
-      rankPattern: json.numbers('rank_pattern'),
-      alphaPattern: json.numbers('alpha_pattern'),
+      rankPattern: json.patterns('rank_pattern'),
+      alphaPattern: json.patterns('alpha_pattern'),
       targets: readTargets(json, config),
       newTokenRows: [...new Set([...readRows(json, config).values()].flat())],
       modulesToSave: saved,
@@ -107,7 +108,8 @@ function checkNumbers(key: Text, list: readonly number[], count: number, [en, ru
 
 /** The pattern that fits first, as PEFT finds it: the end of the name after a point, or the whole name. */
 function patternValue(patterns: Readonly<Record<string, number>> = {}, module: string, fallback: number): number {
-  const key = Object.keys(patterns).find(pattern => new RegExp(`^(?:.*\\.)?(?:${pattern})$`, 'u').test(module))
+  const where = keyOf('lora', 'rankPattern')
+  const key = Object.keys(patterns).find(pattern => pythonRegex(pattern, where, '(?:.*\\.)?').test(module))
   return key === undefined ? fallback : patterns[key]
 }
 

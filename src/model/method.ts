@@ -150,11 +150,15 @@ export function rowModules(config: ModelConfig): string[] {
 }
 
 function chooseModules(all: readonly string[], wanted: readonly string[], option: string): string[] {
-  const fits = (name: string, target: string): boolean => name === target || name.endsWith('.' + target)
   for (const target of wanted) {
-    if (!all.some(name => fits(name, target))) throw unknownTarget(option, target, all)
+    if (!all.some(name => isNamed(name, target))) throw unknownTarget(option, target, all)
   }
-  return all.filter(name => wanted.some(target => fits(name, target)))
+  return all.filter(name => wanted.some(target => isNamed(name, target)))
+}
+
+/** Whether a target is the name of a module, or the end of it behind a point. */
+export function isNamed(module: string, target: string): boolean {
+  return module === target || module.endsWith('.' + target)
 }
 
 /** @param where a setting, or a key of a method */

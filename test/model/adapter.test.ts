@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
 import { loadAdapter, saveAdapter } from '../../src/model/adapter-files.js'
+import { AdapterConfigReader } from '../../src/model/adapter-config-reader.js'
 import { createAdapter, mergeAdapter } from '../../src/model/adapter.js'
+import { lora } from '../../src/model/lora.js'
 import type { LoraMethod } from '../../src/model/method.js'
 import { families, tinyAdapter, tinyModel } from './tiny.js'
 
@@ -162,6 +164,48 @@ test('regular expressions, empty variants and future keys that are off are read'
     init_lora_weights: 'Gaussian',
   })
   expect((await loadAdapter(folder, tinyModel('llama'))).modules).toHaveLength(14)
+})
+
+/** The targets of a file; its tensors are those of the modules that are found. */
+async function modulesOf(change: Record<string, unknown>): Promise<readonly string[]> {
+  const model = tinyModel('llama')
+  const folder = join(root, 'targets')
+  const read = new AdapterConfigReader({ peft_type: 'LORA', r: 2, lora_alpha: 4, ...change }, 'adapter_config.json')
+  const method = lora.fromJson(read, model.config, new Map())
+  await saveAdapter(folder, createAdapter(model, method, 1))
+  return (await loadAdapter(folder, model)).modules
+}
+
+const attention = (layer: number, ...names: string[]): string[] =>
+  names.map(name => `model.layers.${layer}.self_attn.${name}`)
+
+// what PEFT 0.21 chooses in a LLaMA of two layers
+test.each([
+  [{ target_modules: '(?i)model\\.layers\\.1\\.self\\_attn\\.Q_PROJ' }, attention(1, 'q_proj')],
+  [{ target_modules: 'model\\.layers\\.(?P<layer>\\d+)\\.self_attn\\.o_proj\\Z' }, [...attention(0, 'o_proj'), ...attention(1, 'o_proj')]],
+  [{ target_modules: '(?:\\bmodel\\.layers\\.[\\d]{1,}\\.self_attn\\.(?:(?:q_proj|[k\\]]_proj)))', exclude_modules: '.*\\.0\\..*' }, attention(1, 'q_proj', 'k_proj')],
+  [{ target_modules: ['q_proj', 'query_key_value'], layers_to_transform: 0, layers_pattern: '' }, attention(0, 'q_proj')],
+  [{ target_modules: ['q_proj'], layers_to_transform: [1], layers_pattern: ['h', 'lay[e]rs'] }, attention(1, 'q_proj')],
+  [{ target_modules: ['k_proj', 'v_proj'], modules_to_save: ['v_proj'] }, [...attention(0, 'k_proj'), ...attention(1, 'k_proj')]],
+])('%j chooses the modules that PEFT chooses', async (change, modules) => {
+  expect(await modulesOf(change)).toEqual(modules)
+}) // prettier-ignore
+
+test('ranks stand under expressions of Python', async () => {
+  const folder = await withConfig({ rank_pattern: { 'self\\_attn\\.q\\_proj': 5 } })
+  await expect(loadAdapter(folder, tinyModel('llama'))).rejects.toThrow(
+    'layers.0.self_attn.q_proj.lora_A.weight: is [3, 16], the model asks for [5, 16]',
+  )
+})
+
+test.each([
+  [{ target_modules: '.*+proj' }, 'key target_modules: the regular expression ".*+proj" is not one that can be read'],
+  [{ alpha_pattern: { '(?x)q_proj': 2 } }, 'key alpha_pattern: the regular expression "(?x)q_proj" is not one'],
+  [{ target_modules: ['q_porj'] }, '"q_porj" names nothing in this model. Did you mean "q_proj"?'],
+  [{ target_modules: null }, 'key target_modules: the value null is not supported'],
+  [{ target_modules: null, target_parameters: ['experts.down_proj'] }, 'key target_parameters: the value ["experts'],
+])('%j is refused by name', async (change, words) => {
+  await expect(loadAdapter(await withConfig(change), tinyModel('llama'))).rejects.toThrow(words)
 })
 
 test('an adapter of another model is refused by the first tensor that differs', async () => {
