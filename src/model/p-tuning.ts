@@ -25,11 +25,13 @@ export const pTuning: AdapterKind<PTuningMethod> = {
     token_dim: config.width,
   }),
   fromJson: (json, config, stored) => {
-    json.expect('encoder_reparameterization_type', 'MLP')
     const tokens = readVirtual(json, config)
-    // without the network the rows are all there is, and training them is prompt tuning
+    const network = json.value('encoder_reparameterization_type') ?? 'MLP'
+    // without the network, of whatever kind, the rows are all there is, and training them is prompt tuning
     const rows: PromptMethod = { kind: 'prompt', tokens }
-    return stored.has(promptTensor) ? rows : { kind: 'p-tuning', tokens, hidden: json.number('encoder_hidden_size') }
+    if (stored.has(promptTensor)) return rows
+    if (network !== 'MLP') throw json.unsupported('encoder_reparameterization_type')
+    return { kind: 'p-tuning', tokens, hidden: json.number('encoder_hidden_size') }
   },
   stored: ({ config, method, weights }) => new Map([[promptTensor, encodeRows(encoderOf(config, method), weights)]]),
 }

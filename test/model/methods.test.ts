@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -79,6 +79,20 @@ test.each(cases)('%s on %s: the cache gives the logits of a block', async (name,
   const block = await logitsOf(model, adapter, ids)
   expect(relativeDifference(block.slice(-29), last)).toBeLessThan(1e-5)
   expect(relativeDifference(await logitsOf(model, undefined, ids), block)).toBeGreaterThan(0.01)
+})
+
+test('rows of a p-tuning network that is not known here are read as rows', async () => {
+  const model = tinyModel('llama')
+  const folder = join(root, 'lstm')
+  await saveAdapter(folder, shakenAdapter(model, methods['p-tuning']))
+  await rm(join(folder, 'prompt_encoder.safetensors'))
+  const path = join(folder, 'adapter_config.json')
+  const json = JSON.parse(await readFile(path, 'utf8')) as object
+  await writeFile(path, JSON.stringify({ ...json, encoder_reparameterization_type: 'LSTM', encoder_num_layers: 2 }))
+  const read = await loadAdapter(folder, model)
+  expect(read.method).toEqual({ kind: 'prompt', tokens: 3 })
+  const written = await logitsOf(model, shakenAdapter(model, methods['p-tuning']))
+  expect(relativeDifference(written, await logitsOf(model, read))).toBeLessThan(1e-6)
 })
 
 async function gradientsOf(model: Model, adapter: Adapter, batches: readonly Batch[], update = 0, seed = 3) {
