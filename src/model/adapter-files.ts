@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js'
+import type { FloatTensor } from '../graph/tensor.js'
 import { adapterForm, adapterNames, checkAdapter, type Adapter } from './adapter.js'
 import { AdapterConfigReader } from './adapter-config-reader.js'
 import { adapterKinds, kindOf } from './adapter-kinds.js'
-import { readRows } from './adapter-targets.js'
+import { areEqual, readRows } from './adapter-targets.js'
 import { architectures } from './architectures.js'
 import { bottleneckName } from './bottleneck.js'
-import type { ConfigJson } from './model-config.js'
+import type { ConfigJson, ModelConfig } from './model-config.js'
 import type { Model } from './weights.js'
 
 const configFile = 'adapter_config.json'
@@ -20,12 +21,21 @@ const bottleneckFile = 'adapter.safetensors'
 /** What PEFT does not keep and training goes on with: the network behind virtual tokens. */
 const encoderFile = 'prompt_encoder.safetensors'
 
+interface LoadOptions {
+  /** Gives a tensor of the model, where `weights` holds shapes alone. */
+  readonly tensorOf?: (name: string) => Promise<FloatTensor>
+}
+
 /**
  * Reads an adapter for a model.
  * @throws AppError `file-not-found`; `unsupported-adapter` for another method, a variant, or an unknown key that is set;
  * `pickle-weights` for adapter_model.bin; `adapter-mismatch` when it was made for another model
  */
-export async function loadAdapter(folder: string, model: Model): Promise<Adapter> {
+export async function loadAdapter(
+  folder: string,
+  model: Model,
+  { tensorOf = name => Promise.resolve(model.weights.get(name)!) }: LoadOptions = {},
+): Promise<Adapter> {
   const path = join(folder, configFile)
   const raw = (await readJson(path)) as ConfigJson
   const kind = Object.values(adapterKinds).find(({ peftType }) => peftType === raw.peft_type)
@@ -33,13 +43,32 @@ export async function loadAdapter(folder: string, model: Model): Promise<Adapter
   if (kind === undefined || (!kind.peftType && raw.config === undefined)) throw json.unsupported('peft_type')
   const { config } = model
   const weights = kind.peftType ? await readWeights(folder) : await readBottleneck(folder, String(raw.name))
+  await dropCopies(weights, config, [raw.modules_to_save ?? []].flat().map(String), tensorOf)
   const method = forThisModel(path, () => kind.fromJson(json, config, weights))
   const rows = readRows(json, config)
   json.checkRest()
-  if (config.tied) weights.delete(adapterNames.saved(`${architectures[config.modelType].names.head}.weight`))
-  const adapter = { ...adapterForm(config, method, rows), weights }
+  const form = adapterForm(config, method, rows)
+  if (form.config.tied) weights.delete(adapterNames.saved(`${architectures[config.modelType].names.head}.weight`))
+  const adapter = { ...form, weights }
   checkAdapter(model, adapter)
   return adapter
+}
+
+/** Takes out embedding and head where PEFT wrote the model's own beside the adapter, which it does not train. */
+async function dropCopies(
+  weights: Adapter['weights'],
+  { modelType, tied }: ModelConfig,
+  trained: readonly string[],
+  tensorOf: (name: string) => Promise<FloatTensor>,
+): Promise<void> {
+  const { embedding, head } = architectures[modelType].names
+  for (const module of [embedding, head]) {
+    const name = adapterNames.saved(`${module}.weight`)
+    const table = weights.get(name)
+    if (table === undefined || trained.some(ending => module.endsWith(ending))) continue
+    const own = await tensorOf(`${tied ? embedding : module}.weight`)
+    if (areEqual(table, own)) weights.delete(name)
+  }
 }
 
 /** Targets that the model does not have mean that the adapter was made for another one. */

@@ -84,6 +84,12 @@ export interface AdapterKind<M extends AdapterMethod> {
   readonly stored?: (adapter: Adapter<M>) => Map<string, FloatTensor> | undefined
 }
 
+/** Names of the tensors that stand for the model's own, as PEFT writes them. */
+export const adapterNames = {
+  rows: (module: string): string => `base_model.model.${module}.token_adapter.trainable_tokens_delta`,
+  saved: (tensor: string): string => `base_model.model.${tensor}`,
+}
+
 /** A tensor's start from one number. */
 export function filled(shape: readonly number[], value: number): () => Float32Array {
   return () => new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(value)

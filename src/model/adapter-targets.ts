@@ -1,12 +1,15 @@
 // The keys of adapter_config.json that several methods share: which modules, which rows, what is trained whole.
 import type { Text } from '../base/errors.js'
 import type { AdapterConfigReader } from './adapter-config-reader.js'
-import type { AdapterForm } from './adapter-kind.js'
+import type { FloatTensor } from '../graph/tensor.js'
+import { adapterNames, type AdapterForm } from './adapter-kind.js'
 import { architectures } from './architectures.js'
 import type { ConfigJson, ModelConfig } from './model-config.js'
 import { isNamed, layerOf, rowModules, savedModules, targetModules } from './method.js'
 import { pythonRegex } from './python-regex.js'
 import { linearModules } from './weight-specs.js'
+
+type Tensors = ReadonlyMap<string, FloatTensor>
 
 /** Keys of methods that change products of the blocks. */
 export function sharedJson({ config, modules, saved }: AdapterForm): ConfigJson {
@@ -83,11 +86,29 @@ function layerChoice(json: AdapterConfigReader): (module: string) => boolean {
   }
 }
 
-/** Modules trained whole; a tied head is its embedding. */
-export function readSaved(json: AdapterConfigReader, config: ModelConfig): string[] {
-  const { head } = architectures[config.modelType].names
-  const wanted = (json.value('modules_to_save') ?? []) as string[]
-  return savedModules(config, config.tied ? wanted.filter(module => module !== head) : wanted)
+/**
+ * Modules trained whole: those that are named, and embedding or head where the file has them all the same. With a head that
+ * is tied to the embedding the file decides: what PEFT trained together is there twice.
+ */
+export function readSaved(
+  json: AdapterConfigReader,
+  config: ModelConfig,
+  stored: Tensors,
+): { readonly modulesToSave: string[]; readonly untied: boolean } {
+  const { embedding, head } = architectures[config.modelType].names
+  const named = savedModules({ ...config, tied: false }, (json.value('modules_to_save') ?? []) as string[])
+  const there = [embedding, head].filter(module => stored.has(adapterNames.saved(`${module}.weight`)))
+  const isMeant = json.flag('ensure_weight_tying') || !(named.includes(embedding) && named.includes(head))
+  const isTogether = isMeant && areEqual(...[embedding, head].map(module => stored.get(adapterNames.saved(`${module}.weight`)))) // prettier-ignore
+  const modules = [...new Set([...named, ...there])]
+  if (config.tied && (isTogether || there.length === 0))
+    return { modulesToSave: modules.filter(module => module !== head), untied: false }
+  return { modulesToSave: modules, untied: config.tied && there.length > 0 }
+}
+
+/** Whether two tensors are there and hold the same numbers. */
+export function areEqual(a?: FloatTensor, b?: FloatTensor): boolean {
+  return a !== undefined && a.data.length === b?.data.length && a.data.every((x, i) => x === b.data[i])
 }
 
 /** A list is for the embedding (and the head tied to it); an object names modules. */
@@ -100,11 +121,4 @@ export function readRows(json: AdapterConfigReader, config: ModelConfig): Map<st
     return [module, ids]
   })
   return new Map(rows)
-}
-
-/** Without ensure_weight_tying PEFT would train the embedding and leave the head that was tied to it behind. */
-export function checkTying(json: AdapterConfigReader, config: ModelConfig, saved: readonly string[]): void {
-  const tying = json.flag('ensure_weight_tying')
-  if (config.tied && saved.some(module => rowModules(config).includes(module)) && !tying)
-    throw json.unsupported('ensure_weight_tying')
 }

@@ -1,20 +1,14 @@
 // An adapter: made for a model, held against it, merged into it and taken out again.
 import { AppError, keyOf, type Text } from '../base/errors.js'
 import type { FloatTensor } from '../graph/tensor.js'
-import type { Adapter, AdapterForm, AdapterSpec } from './adapter-kind.js'
+import { adapterNames, type Adapter, type AdapterForm, type AdapterSpec } from './adapter-kind.js'
 import { kindOf } from './adapter-kinds.js'
 import type { ModelConfig } from './model-config.js'
 import { rowModules, savedModules, type AdapterMethod } from './method.js'
 import { weightSpecs } from './weight-specs.js'
-import type { Model } from './weights.js'
+import { untiedModel, type Model } from './weights.js'
 
-export type { Adapter } from './adapter-kind.js'
-
-/** Names of the tensors that stand for the model's own, as PEFT writes them. */
-export const adapterNames = {
-  rows: (module: string): string => `base_model.model.${module}.token_adapter.trainable_tokens_delta`,
-  saved: (tensor: string): string => `base_model.model.${tensor}`,
-}
+export { adapterNames, type Adapter } from './adapter-kind.js'
 
 /**
  * A fresh adapter. It changes nothing yet, but for virtual tokens and prefixes, which cannot do so.
@@ -22,10 +16,9 @@ export const adapterNames = {
  */
 export function createAdapter(model: Model, method: AdapterMethod, seed: number): Adapter {
   const form = adapterForm(model.config, method)
-  const tensors = adapterSpecs(model, form, seed).map(({ name, shape, start }): [string, FloatTensor] => [
-    name,
-    { dtype: 'float32', shape, data: start() },
-  ])
+  const tensors = adapterSpecs(modelOf(form, model), form, seed).map(
+    ({ name, shape, start }): [string, FloatTensor] => [name, { dtype: 'float32', shape, data: start() }],
+  )
   return { ...form, weights: new Map(tensors) }
 }
 
@@ -34,11 +27,12 @@ export function createAdapter(model: Model, method: AdapterMethod, seed: number)
  * @param rows where they are not those of `newTokenRows` in embedding and head
  * @throws AppError `unknown-target`, `bad-setting`, `unsupported-adapter`
  */
-export function adapterForm(config: ModelConfig, method: AdapterMethod, rows = newRows(config, method)): AdapterForm {
+export function adapterForm(base: ModelConfig, method: AdapterMethod, rows?: AdapterForm['rows']): AdapterForm {
   const kind = kindOf(method)
+  const config = 'untied' in method && method.untied ? { ...base, tied: false } : base
   kind.check(config, method)
   const saved = 'modulesToSave' in method ? savedModules(config, method.modulesToSave ?? []) : []
-  const form = { method, modules: kind.modules(config, method), rows, saved, config }
+  const form = { method, modules: kind.modules(config, method), rows: rows ?? newRows(config, method), saved, config }
   checkDisjoint(form)
   return form
 }
@@ -46,6 +40,13 @@ export function adapterForm(config: ModelConfig, method: AdapterMethod, rows = n
 function newRows(config: ModelConfig, method: AdapterMethod): ReadonlyMap<string, readonly number[]> {
   const ids = [...new Set('newTokenRows' in method ? method.newTokenRows : [])]
   return new Map(ids.length === 0 ? [] : rowModules(config).map(module => [module, ids]))
+}
+
+/** The model as the adapter takes it: where the head is taken apart from the embedding, it is a matrix of its own. */
+export function modelOf({ config }: Pick<AdapterForm, 'config'>, model: Model): Model {
+  if (config.tied || !model.config.tied) return model
+  const [untied, weights] = untiedModel(model, model.weights)
+  return { ...untied, weights }
 }
 
 /** The tensors an adapter of this form has, with their values before training. */
@@ -74,10 +75,12 @@ export function canMerge({ method }: Adapter): boolean {
 }
 
 /**
- * The model with the adapter folded in, new rows and whole modules in their places. Untouched tensors are shared with the base.
+ * The model with the adapter folded in, new rows and whole modules in their places. Untouched tensors are shared with the base;
+ * a head that the adapter takes apart from the embedding is one of its own.
  * @throws AppError `adapter-mismatch` when the adapter was made for another model; `cannot-merge` where no weights do the same
  */
-export function mergeAdapter(model: Model, adapter: Adapter): Model {
+export function mergeAdapter(base: Model, adapter: Adapter): Model {
+  const model = modelOf(adapter, base)
   checkAdapter(model, adapter)
   const weights = new Map(model.weights)
   for (const module of mergedModules(adapter)) {
@@ -136,7 +139,8 @@ function lengthsLost({ method }: Adapter): boolean {
 }
 
 /** @throws AppError `adapter-mismatch` naming the first tensor that is missing, surplus or of another shape */
-export function checkAdapter(model: Model, adapter: Adapter): void {
+export function checkAdapter(base: Model, adapter: Adapter): void {
+  const model = modelOf(adapter, base)
   const unknown = [...adapter.modules, ...adapter.rows.keys()].find(module => !model.weights.has(`${module}.weight`))
   if (unknown !== undefined) throw mismatch(unknown, 'no such module in the model', 'такого модуля в модели нет')
   checkDisjoint(adapter)

@@ -43,7 +43,7 @@ export const ia3: AdapterKind<Ia3Method> = {
     feedforward_modules: form.modules.filter(module => isFeedforward(form.config, form.method, module)),
     init_ia3_weights: true,
   }),
-  fromJson: (json, config) => {
+  fromJson: (json, config, stored) => {
     json.flag('fan_in_fan_out')
     const targets = readTargets(json, config)
     const feedforward = json.value('feedforward_modules') ?? []
@@ -51,7 +51,7 @@ export const ia3: AdapterKind<Ia3Method> = {
       typeof feedforward === 'string'
         ? (module: string): boolean => pythonRegex(feedforward, json.place('feedforward_modules')).test(module)
         : (module: string): boolean => endsWithAny(module, feedforward as string[])
-    return { kind: 'ia3', targets, feedforward: targets.filter(fits), modulesToSave: readSaved(json, config) }
+    return { kind: 'ia3', targets, feedforward: targets.filter(fits), ...readSaved(json, config, stored) }
   },
 }
 

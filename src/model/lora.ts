@@ -6,7 +6,7 @@ import type { Node } from '../graph/graph.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import type { Adapter, AdapterForm, AdapterKind, AdapterSpec, GraphContext } from './adapter-kind.js'
 import type { AdapterConfigReader } from './adapter-config-reader.js'
-import { checkTying, readRows, readSaved, readTargets, sharedJson } from './adapter-targets.js'
+import { readRows, readSaved, readTargets, sharedJson } from './adapter-targets.js'
 import { architectures } from './architectures.js'
 import type { ModelConfig } from './model-config.js'
 import { badSetting, checkCount, targetModules, type LoraMethod } from './method.js'
@@ -47,12 +47,13 @@ export const lora: AdapterKind<LoraMethod> = {
     use_dora: form.method.dora ?? false,
     use_rslora: form.method.rsLora ?? false,
   }),
-  fromJson: (json, config) => {
+  fromJson: (json, config, stored) => {
     json.expect('bias', 'none')
     checkStart(json)
+    const saved = readSaved(json, config, stored)
+    const rows = readRows(json, config)
+    if (saved.untied && rows.size > 0) throw json.unsupported('trainable_token_indices')
     json.flag('fan_in_fan_out')
-    const saved = readSaved(json, config)
-    checkTying(json, config, saved)
     return {
       kind: 'lora',
       rank: json.number('r'),
@@ -63,8 +64,8 @@ export const lora: AdapterKind<LoraMethod> = {
       rankPattern: json.patterns('rank_pattern'),
       alphaPattern: json.patterns('alpha_pattern'),
       targets: readTargets(json, config),
-      newTokenRows: [...new Set([...readRows(json, config).values()].flat())],
-      modulesToSave: saved,
+      newTokenRows: [...new Set([...rows.values()].flat())],
+      ...saved,
     }
   },
 }

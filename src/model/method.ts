@@ -38,6 +38,8 @@ export interface LoraMethod {
   readonly newTokenRows?: readonly number[]
   /** Modules trained whole beside the low-rank additions, by the end of their names: `lm_head`, `embed_tokens`. */
   readonly modulesToSave?: readonly string[]
+  /** A head that the model ties to its embedding is taken apart from it: `modulesToSave` may name either or both. */
+  readonly untied?: boolean
 }
 
 /** (IA)³: one factor for each output of a module, or for each input where it is `feedforward`. */
@@ -48,6 +50,7 @@ export interface Ia3Method {
   /** Targets whose inputs are scaled, by the end of their names; by default the last product of the MLP. */
   readonly feedforward?: readonly string[]
   readonly modulesToSave?: readonly string[]
+  readonly untied?: boolean
 }
 
 /** Prompt tuning: trained rows stand before the tokens as if they had been embedded. */

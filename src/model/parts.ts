@@ -2,7 +2,7 @@
 import { add, cast, constant, gather, input, linear, matmul, mul, quantizedMatmul, reshape, type QuantizedNodes } from '../graph/build.js' // prettier-ignore
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor, FrozenTensor } from '../graph/tensor.js'
-import { adapterNames, checkAdapter, savedTensors, type Adapter } from './adapter.js'
+import { adapterNames, checkAdapter, modelOf, savedTensors, type Adapter } from './adapter.js'
 import type { GraphChanges } from './adapter-kind.js'
 import { kindOf } from './adapter-kinds.js'
 import { architectures } from './architectures.js'
@@ -38,7 +38,8 @@ export interface PartsOptions {
  * Weights are inputs, not constants: training changes them in place, and several programs share one copy.
  * @throws AppError `adapter-mismatch`
  */
-export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions = {}): BoundParts {
+export function bindParts(base: Model, adapter?: Adapter, options: PartsOptions = {}): BoundParts {
+  const model = adapter ? modelOf(adapter, base) : base
   const { dropout = (x: Node): Node => x } = options
   const inputs = inputsOf(model, adapter, options)
   const { names } = architectures[model.config.modelType]
@@ -63,9 +64,9 @@ export function bindParts(model: Model, adapter?: Adapter, options: PartsOptions
     frozen: inputs.frozen,
     linear: (x, module) => (adapted && adapter?.modules.includes(module) ? adapted : plain)(x, module),
     embed: ids => {
-      const base = rowsOf(inputs.matrix(embedding), ids)
+      const table = rowsOf(inputs.matrix(embedding), ids)
       const rows = adapter?.rows.get(names.embedding)
-      return rows === undefined ? base : add(base, newRows(ids, rows, names.embedding))
+      return rows === undefined ? table : add(table, newRows(ids, rows, names.embedding))
     },
     head: x => {
       const short = inputs.product(x, head)

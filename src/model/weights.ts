@@ -106,6 +106,20 @@ export async function writeModelConfig(
   if (generation) await writeFileAtomic(join(folder, 'generation_config.json'), toJson(generation))
 }
 
+/** The model with a head of its own, which shares the numbers of the embedding that it was tied to. */
+export function untiedModel<M extends Pick<Model, 'config' | 'json'>, T>(
+  model: M,
+  tensors: ReadonlyMap<string, T>,
+): [M, Map<string, T>] {
+  const { embedding, head } = architectures[model.config.modelType].names
+  const config = { ...model.config, tied: false }
+  const table = tensors.get(`${embedding}.weight`)!
+  return [
+    { ...model, config, json: { ...model.json, tie_word_embeddings: false } },
+    new Map([...tensors, [`${head}.weight`, table]]),
+  ]
+}
+
 /**
  * A fresh model with random weights as transformers draws them: normal with `initializer_range`, zero biases, norms of one;
  * GPT-2 narrows the last product of each branch by √(2·layers).

@@ -9,7 +9,7 @@ import { writeShards } from '../formats/safetensors-shards.js'
 import { elementCount, type FloatTensor } from '../graph/tensor.js'
 import { mergedModules, mergeModule, type Adapter } from '../model/adapter.js'
 import { loadAdapter } from '../model/adapter-files.js'
-import { commonDtype, openModel, storedDtypes, writeModelConfig, type Model, type StoredDtype, type StoredModel } from '../model/weights.js' // prettier-ignore
+import { commonDtype, openModel, storedDtypes, untiedModel, writeModelConfig, type Model, type StoredDtype, type StoredModel } from '../model/weights.js' // prettier-ignore
 
 export interface ConvertOptions extends WorkOptions {
   /** Element type to write; default that of most of the weights. */
@@ -37,9 +37,11 @@ export interface ConvertedModel {
  */
 export async function convertModel(from: string, to: string, options: ConvertOptions = {}): Promise<ConvertedModel> {
   await checkTarget(to)
-  const model = await openModel(from)
-  const dtype = options.dtype ?? commonDtype(model)
-  const adapter = options.adapter === undefined ? undefined : await loadAdapter(options.adapter, shapesOf(model))
+  const base = await openModel(from)
+  const dtype = options.dtype ?? commonDtype(base)
+  const tensorOf = (name: string): Promise<FloatTensor> => readStored(base.stored.get(name)!)
+  const adapter = options.adapter === undefined ? undefined : await loadAdapter(options.adapter, shapesOf(base), { tensorOf }) // prettier-ignore
+  const model = adapter && adapter.config.tied !== base.config.tied ? untied(base) : base
   const copied = await otherFiles(from)
   const elements = [...model.stored.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0)
   const bytes = elements * floatBytes[storedDtypes[dtype]]
@@ -71,6 +73,12 @@ function sourceOf(model: StoredModel, tensor: StoredTensor, name: string, adapte
     yield (merged.get(name) ?? weights.get(name)!).data
   }
   return { shape: tensor.shape, data: merge }
+}
+
+/** The head that an adapter takes apart is written beside the embedding. */
+function untied(base: StoredModel): StoredModel {
+  const [model, stored] = untiedModel(base, base.stored)
+  return { ...model, stored }
 }
 
 /** The model without its numbers: enough to hold an adapter against it. */
