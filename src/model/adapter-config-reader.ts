@@ -42,10 +42,27 @@ export class AdapterConfigReader {
     return keyOf(this.path, key)
   }
 
+  /** A list of names, [] where the key is absent. */
+  strings(key: string): readonly string[] {
+    const value = this.value(key) ?? []
+    if (Array.isArray(value) && value.every(item => typeof item === 'string')) return value
+    throw this.unsupported(key)
+  }
+
+  /** One regular expression, or a list of names. */
+  expressionOr(key: string): string | readonly string[] {
+    const value = this.value(key)
+    return typeof value === 'string' ? value : this.strings(key)
+  }
+
   /** Numbers by name, {} where the key is absent. */
   numbers(key: string): Record<string, number> {
     const value = this.value(key) ?? {}
-    if (typeof value === 'object' && Object.values(value).every(item => typeof item === 'number'))
+    if (
+      typeof value === 'object' &&
+      !Array.isArray(value) &&
+      Object.values(value).every(item => typeof item === 'number')
+    )
       return value as Record<string, number>
     throw this.unsupported(key)
   }
@@ -80,6 +97,11 @@ export class AdapterConfigReader {
       fix,
     })
   }
+}
+
+export const useItsBase: Text = {
+  en: 'Use the adapter with the base model it was trained on',
+  ru: 'Возьмите адаптер вместе с его базовой моделью',
 }
 
 const mergeInPython: Text = {

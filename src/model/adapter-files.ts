@@ -3,10 +3,10 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../base/errors.js'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
-import { readSafetensors, writeSafetensors } from '../formats/safetensors.js'
+import { listSafetensors, readSafetensors, writeSafetensors } from '../formats/safetensors.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import { adapterForm, adapterNames, checkAdapter, type Adapter } from './adapter.js'
-import { AdapterConfigReader } from './adapter-config-reader.js'
+import { AdapterConfigReader, useItsBase } from './adapter-config-reader.js'
 import { adapterKinds, kindOf } from './adapter-kinds.js'
 import { areEqual, readRows } from './adapter-targets.js'
 import { architectures } from './architectures.js'
@@ -29,7 +29,8 @@ interface LoadOptions {
 /**
  * Reads an adapter for a model.
  * @throws AppError `file-not-found`; `unsupported-adapter` for another method, a variant, or an unknown key that is set;
- * `pickle-weights` for adapter_model.bin; `adapter-mismatch` when it was made for another model
+ * `pickle-weights` for adapter_model.bin; `bad-adapter` for numbers that are none and settings that are no object;
+ * `safetensors-dtype`; `adapter-mismatch` when it was made for another model
  */
 export async function loadAdapter(
   folder: string,
@@ -37,12 +38,13 @@ export async function loadAdapter(
   { tensorOf = name => Promise.resolve(model.weights.get(name)!) }: LoadOptions = {},
 ): Promise<Adapter> {
   const path = join(folder, configFile)
-  const raw = (await readJson(path)) as ConfigJson
+  const raw = await readConfig(path)
   const kind = Object.values(adapterKinds).find(({ peftType }) => peftType === raw.peft_type)
-  const json = new AdapterConfigReader(kind && !kind.peftType ? (raw.config as ConfigJson) : raw, path)
-  if (kind === undefined || (!kind.peftType && raw.config === undefined)) throw json.unsupported('peft_type')
+  const json = new AdapterConfigReader(kind && !kind.peftType && isObject(raw.config) ? raw.config : raw, path)
+  if (kind === undefined || (!kind.peftType && !isObject(raw.config))) throw json.unsupported('peft_type')
   const { config } = model
   const weights = kind.peftType ? await readWeights(folder) : await readBottleneck(folder, String(raw.name))
+  checkFinite(weights, folder)
   await dropCopies(weights, config, [raw.modules_to_save ?? []].flat().map(String), tensorOf)
   const method = forThisModel(path, () => kind.fromJson(json, config, weights))
   const rows = readRows(json, config)
@@ -83,10 +85,7 @@ function forThisModel<Result>(path: string, read: () => Result): Result {
         en: `the adapter changes modules that this model does not have (${cause.message})`,
         ru: `адаптер меняет модули, которых в этой модели нет (${cause.render('ru')})`,
       },
-      fix: {
-        en: 'Use the adapter with the base model it was trained on',
-        ru: 'Возьмите адаптер вместе с его базовой моделью',
-      },
+      fix: useItsBase,
       cause,
     })
   }
@@ -136,19 +135,60 @@ async function readBottleneck(folder: string, name: string): Promise<Adapter['we
   const pickle = join(folder, 'pytorch_adapter.bin')
   if (!(await exists(path)) && (await exists(pickle))) throw pickleWeights(pickle, bottleneckFix)
   const renamed = (tensor: string): string => tensor.replace(`.adapters.${name}.`, `.adapters.${bottleneckName}.`)
-  return new Map([...(await readSafetensors(path))].map(([tensor, values]) => [renamed(tensor), values]))
+  return new Map([...(await readFloats(path))].map(([tensor, values]) => [renamed(tensor), values]))
 }
 
 async function readWeights(folder: string): Promise<Adapter['weights']> {
   const encoder = join(folder, encoderFile)
-  if (await exists(encoder)) return readSafetensors(encoder)
+  if (await exists(encoder)) return readFloats(encoder)
   const path = join(folder, weightsFile)
   const pickle = join(folder, 'adapter_model.bin')
-  if ((await exists(path)) || !(await exists(pickle))) return readSafetensors(path)
+  if ((await exists(path)) || !(await exists(pickle))) return readFloats(path)
   throw pickleWeights(
     pickle,
     'PeftModel.from_pretrained(base, folder).save_pretrained(folder, safe_serialization=True)',
   )
+}
+
+/** @throws AppError `safetensors-dtype` for a tensor of whole numbers too */
+async function readFloats(path: string): Promise<Adapter['weights']> {
+  return readSafetensors(path, (await listSafetensors(path)).keys())
+}
+
+/** One number that is none would turn every logit into none. */
+function checkFinite(weights: Adapter['weights'], folder: string): void {
+  for (const [name, { data }] of weights) {
+    const wrong = data.find(value => !Number.isFinite(value))
+    if (wrong !== undefined) throw notFinite(folder, name, wrong)
+  }
+}
+
+function notFinite(folder: string, tensor: string, value: number): AppError {
+  return new AppError('bad-adapter', {
+    where: `${folder}, tensor ${tensor}`,
+    what: { en: `there is ${value} among its numbers`, ru: `среди чисел есть ${value}` },
+    fix: {
+      en: 'The training that wrote it had failed, or the file is damaged: take an earlier state or another copy',
+      ru: 'Обучение, которое его записало, разошлось, или файл повреждён: возьмите более раннее состояние или другую копию',
+    },
+  })
+}
+
+async function readConfig(path: string): Promise<ConfigJson> {
+  const json: unknown = await readJson(path)
+  if (isObject(json)) return json
+  throw new AppError('bad-adapter', {
+    where: path,
+    what: {
+      en: `this is ${JSON.stringify(json).slice(0, 40)}, not an object with the settings of an adapter`,
+      ru: `здесь ${JSON.stringify(json).slice(0, 40)}, а не объект с настройками адаптера`,
+    },
+    fix: { en: 'Fetch the adapter again', ru: 'Скачайте адаптер заново' },
+  })
+}
+
+function isObject(value: unknown): value is ConfigJson {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const bottleneckFix = 'model.save_adapter(folder, name, use_safetensors=True)'

@@ -31,12 +31,10 @@ export function endsWithAny(name: string, endings: readonly string[]): boolean {
  * @throws AppError `unknown-target`, `unsupported-adapter`
  */
 export function readTargets(json: AdapterConfigReader, config: ModelConfig): string[] {
-  const targets = json.value('target_modules')
+  const targets = json.value('target_modules') === undefined ? undefined : json.expressionOr('target_modules')
   if (targets === undefined) throw json.unsupported(json.value('target_parameters') ? 'target_parameters' : 'target_modules') // prettier-ignore
   const isLeftOut = leftOut(json)
-  const chosen = Array.isArray(targets)
-    ? readList(json, config, targets.map(String))
-    : readPattern(json, config, String(targets))
+  const chosen = typeof targets === 'string' ? readPattern(json, config, targets) : readList(json, config, targets)
   return chosen.filter(module => !isLeftOut(module))
 }
 
@@ -57,14 +55,14 @@ function readPattern(json: AdapterConfigReader, config: ModelConfig, pattern: st
 
 /** Whether exclude_modules or modules_to_save, which PEFT takes as regular expressions too, name a module. */
 function leftOut(json: AdapterConfigReader): (module: string) => boolean {
-  const excluded = json.value('exclude_modules') ?? []
+  const excluded = json.expressionOr('exclude_modules')
   const isExcluded =
     typeof excluded === 'string'
       ? testOf(excluded, json.place('exclude_modules'))
-      : (module: string): boolean => (excluded as string[]).some(name => isNamed(module, name))
-  const saved = ((json.value('modules_to_save') ?? []) as string[]).map(name =>
-    testOf(`${name}(?:\\..*)?`, json.place('modules_to_save'), '(?:.*\\.)?'),
-  )
+      : (module: string): boolean => excluded.some(name => isNamed(module, name))
+  const saved = json
+    .strings('modules_to_save')
+    .map(name => testOf(`${name}(?:\\..*)?`, json.place('modules_to_save'), '(?:.*\\.)?'))
   return module => isExcluded(module) || saved.some(isSaved => isSaved(module))
 }
 
@@ -96,7 +94,7 @@ export function readSaved(
   stored: Tensors,
 ): { readonly modulesToSave: string[]; readonly untied: boolean } {
   const { embedding, head } = architectures[config.modelType].names
-  const named = savedModules({ ...config, tied: false }, (json.value('modules_to_save') ?? []) as string[])
+  const named = savedModules({ ...config, tied: false }, json.strings('modules_to_save'))
   const there = [embedding, head].filter(module => stored.has(adapterNames.saved(`${module}.weight`)))
   const isMeant = json.flag('ensure_weight_tying') || !(named.includes(embedding) && named.includes(head))
   const isTogether = isMeant && areEqual(...[embedding, head].map(module => stored.get(adapterNames.saved(`${module}.weight`)))) // prettier-ignore
@@ -112,13 +110,20 @@ export function areEqual(a?: FloatTensor, b?: FloatTensor): boolean {
 }
 
 /** A list is for the embedding (and the head tied to it); an object names modules. */
-export function readRows(json: AdapterConfigReader, config: ModelConfig): Map<string, number[]> {
-  const value = json.value('trainable_token_indices') ?? []
-  if (Array.isArray(value)) return new Map(value.length === 0 ? [] : [[rowModules(config)[0], value as number[]]])
-  const rows = Object.entries(value as Record<string, number[]>).map(([name, ids]): [string, number[]] => {
-    const module = rowModules(config).find(known => known === name || known.endsWith('.' + name))
-    if (module === undefined) throw json.unsupported('trainable_token_indices')
-    return [module, ids]
+export function readRows(json: AdapterConfigReader, config: ModelConfig): Map<string, readonly number[]> {
+  const key = 'trainable_token_indices'
+  const value = json.value(key) ?? []
+  const embedding = rowModules(config)[0]
+  const named = Array.isArray(value)
+    ? value.length === 0
+      ? []
+      : [[embedding, value as unknown]]
+    : Object.entries(value)
+  if (typeof value !== 'object') throw json.unsupported(key)
+  const rows = named.map(([name, ids]): [string, readonly number[]] => {
+    const module = rowModules(config).find(known => isNamed(known, name as string))
+    if (module === undefined || !Array.isArray(ids) || !ids.every(Number.isSafeInteger)) throw json.unsupported(key)
+    return [module, ids as number[]]
   })
   return new Map(rows)
 }

@@ -46,11 +46,11 @@ export const ia3: AdapterKind<Ia3Method> = {
   fromJson: (json, config, stored) => {
     json.flag('fan_in_fan_out')
     const targets = readTargets(json, config)
-    const feedforward = json.value('feedforward_modules') ?? []
+    const feedforward = json.expressionOr('feedforward_modules')
     const fits =
       typeof feedforward === 'string'
         ? (module: string): boolean => pythonRegex(feedforward, json.place('feedforward_modules')).test(module)
-        : (module: string): boolean => endsWithAny(module, feedforward as string[])
+        : (module: string): boolean => endsWithAny(module, feedforward)
     return { kind: 'ia3', targets, feedforward: targets.filter(fits), ...readSaved(json, config, stored) }
   },
 }

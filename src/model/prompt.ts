@@ -1,8 +1,8 @@
 // Prompt tuning: trained rows before the tokens, in the place of embedded ones.
-import { keyOf } from '../base/errors.js'
+import { keyOf, type Text } from '../base/errors.js'
 import { streamOf, uniformAt } from '../base/random.js'
 import type { AdapterKind } from './adapter-kind.js'
-import type { AdapterConfigReader } from './adapter-config-reader.js'
+import { useItsBase, type AdapterConfigReader } from './adapter-config-reader.js'
 import { architectures } from './architectures.js'
 import type { ConfigJson, ModelConfig } from './model-config.js'
 import { badSetting, checkCount, type PromptMethod } from './method.js'
@@ -64,7 +64,12 @@ export function readVirtual(json: AdapterConfigReader, config: ModelConfig): num
     'encoder_num_layers',
   ])
     json.value(key)
-  json.expect('num_layers', config.layers)
+  if ((json.value('num_layers') ?? config.layers) !== config.layers)
+    throw json.unsupported('num_layers', otherDepth(config.layers), useItsBase)
   json.expect('num_transformer_submodules', 1)
   return json.number('num_virtual_tokens')
+}
+
+function otherDepth(layers: number): Text {
+  return { en: `is not the ${layers} layers of this model`, ru: `не совпадает с числом слоёв этой модели: ${layers}` }
 }
