@@ -56,7 +56,10 @@ export async function loadAdapter(
   return adapter
 }
 
-/** Takes out embedding and head where PEFT wrote the model's own beside the adapter, which it does not train. */
+/**
+ * Takes out embedding and head where PEFT wrote the model's own beside the adapter, which it does not train.
+ * @throws AppError `adapter-mismatch` where those under an adapter's are of another model
+ */
 async function dropCopies(
   weights: Adapter['weights'],
   { modelType, tied }: ModelConfig,
@@ -65,12 +68,26 @@ async function dropCopies(
 ): Promise<void> {
   const { embedding, head } = architectures[modelType].names
   for (const module of [embedding, head]) {
-    const name = adapterNames.saved(`${module}.weight`)
-    const table = weights.get(name)
-    if (table === undefined || trained.some(ending => module.endsWith(ending))) continue
+    const [name, under] = ['', '.base_layer'].map(part => adapterNames.saved(`${module}${part}.weight`))
+    const [table, base] = [weights.get(name), weights.get(under)]
+    const isTrained = trained.some(ending => module.endsWith(ending))
+    if (base === undefined && (table === undefined || isTrained)) continue
     const own = await tensorOf(`${tied ? embedding : module}.weight`)
-    if (areEqual(table, own)) weights.delete(name)
+    if (base && !areEqual(base, own, halfRounding)) throw otherTable(under)
+    weights.delete(under)
+    if (!isTrained && areEqual(table, own)) weights.delete(name)
   }
+}
+
+/** What a number loses at most in bfloat16, relative to itself. */
+const halfRounding = 2 ** -8
+
+function otherTable(tensor: string): AppError {
+  return new AppError('adapter-mismatch', {
+    where: `adapter, ${tensor}`,
+    what: { en: "its numbers are not the model's own", ru: 'числа в нём не те, что у модели' },
+    fix: useItsBase,
+  })
 }
 
 /** Targets that the model does not have mean that the adapter was made for another one. */

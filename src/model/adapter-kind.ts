@@ -51,6 +51,8 @@ export interface GraphContext<M extends AdapterMethod> {
 export interface GraphChanges {
   /** Stands for the product of the adapter's modules. */
   readonly linear?: (x: Node, module: string) => Node
+  /** Rows [N, C] of the embedding for ids [N] with what is added to them, where the embedding is one of the modules. */
+  readonly embed?: (rows: Node, ids: Node, module: string) => Node
   /** Rows [P, C] that stand before the tokens of every example. */
   readonly virtual?: Node
   /** Keys and values that stand before those of every example. */

@@ -28,28 +28,41 @@ export function endsWithAny(name: string, endings: readonly string[]): boolean {
  * Full names of the targets: a list of names and endings, `all-linear`, or one regular expression for the whole name;
  * layers_to_transform chooses among what endings name, exclude_modules and modules_to_save take away. As in PEFT, names in
  * a list may name nothing as long as one of them does.
+ * @param ends modules outside of the blocks that the method can change
  * @throws AppError `unknown-target`, `unsupported-adapter`
  */
-export function readTargets(json: AdapterConfigReader, config: ModelConfig): string[] {
+export function readTargets(json: AdapterConfigReader, config: ModelConfig, ends: readonly string[] = []): string[] {
   const targets = json.value('target_modules') === undefined ? undefined : json.expressionOr('target_modules')
   if (targets === undefined) throw json.unsupported(json.value('target_parameters') ? 'target_parameters' : 'target_modules') // prettier-ignore
   const isLeftOut = leftOut(json)
-  const chosen = typeof targets === 'string' ? readPattern(json, config, targets) : readList(json, config, targets)
+  const chosen =
+    typeof targets === 'string' ? readPattern(json, config, targets, ends) : readList(json, config, targets, ends)
   return chosen.filter(module => !isLeftOut(module))
 }
 
-function readList(json: AdapterConfigReader, config: ModelConfig, targets: readonly string[]): string[] {
+function readList(
+  json: AdapterConfigReader,
+  config: ModelConfig,
+  targets: readonly string[],
+  ends: readonly string[],
+): string[] {
   const isInLayer = layerChoice(json)
-  const isKnown = (target: string): boolean => linearModules(config).some(module => isNamed(module, target))
+  const isKnown = (target: string): boolean =>
+    [...linearModules(config), ...ends].some(module => isNamed(module, target))
   const known = targets.filter(isKnown)
-  const modules = targetModules(config, known.length > 0 ? known : targets)
+  const modules = targetModules(config, known.length > 0 ? known : targets, undefined, ends)
   return modules.filter(module => targets.includes(module) || isInLayer(module))
 }
 
-function readPattern(json: AdapterConfigReader, config: ModelConfig, pattern: string): string[] {
+function readPattern(
+  json: AdapterConfigReader,
+  config: ModelConfig,
+  pattern: string,
+  ends: readonly string[],
+): string[] {
   if (pattern.toLowerCase() === 'all-linear') return targetModules(config, 'all-linear')
   const regex = pythonRegex(pattern, json.place('target_modules'))
-  const modules = linearModules(config).filter(module => regex.test(module))
+  const modules = [...linearModules(config), ...ends].filter(module => regex.test(module))
   return modules.length > 0 ? modules : targetModules(config, [pattern])
 }
 
@@ -104,9 +117,11 @@ export function readSaved(
   return { modulesToSave: modules, untied: config.tied && there.length > 0 }
 }
 
-/** Whether two tensors are there and hold the same numbers. */
-export function areEqual(a?: FloatTensor, b?: FloatTensor): boolean {
-  return a !== undefined && a.data.length === b?.data.length && a.data.every((x, i) => x === b.data[i])
+/** Whether two tensors are there and hold the same numbers, up to a share of each. */
+export function areEqual(a?: FloatTensor, b?: FloatTensor, share = 0): boolean {
+  const other = b?.data
+  if (a === undefined || a.data.length !== other?.length) return false
+  return a.data.every((x, i) => Math.abs(x - other[i]) <= share * Math.abs(x))
 }
 
 /** A list is for the embedding (and the head tied to it); an object names modules. */

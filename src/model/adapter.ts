@@ -163,7 +163,7 @@ export function checkAdapter(base: Model, adapter: Adapter): void {
 
 /** A module replaced whole has no rows or low-rank addition of its own. */
 function checkDisjoint({ method, modules, rows, saved }: AdapterForm): void {
-  const twice = saved.find(module => modules.includes(module) || rows.has(module))
+  const twice = saved.find(module => modules.includes(module) || rows.has(module)) ?? modules.find(module => rows.has(module)) // prettier-ignore
   if (twice === undefined) return
   throw new AppError('bad-setting', {
     where: keyOf(method.kind, 'modulesToSave'),

@@ -6,7 +6,7 @@ import { unsupportedHere, filled, type AdapterKind, type GraphChanges, type Grap
 import { architectures } from './architectures.js'
 import type { ModelType } from './model-config.js'
 import { badSetting, checkCount, layerOf, type AdaptionMethod } from './method.js'
-import { normals } from './prompt-encoder.js'
+import { normals } from './draws.js'
 
 /** Families that PEFT knows; whether what is added passes through the last product of attention. */
 const families: ReadonlyMap<ModelType, { readonly throughOut: boolean }> = new Map([

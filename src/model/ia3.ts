@@ -24,7 +24,7 @@ export const ia3: AdapterKind<Ia3Method> = {
   modules: (config, method) => targetModules(config, targetsOf(config, method)),
   tensors: ({ config, weights }, { modules, method }) =>
     modules.map(module => {
-      const { outputs, inputs } = moduleMatrix(config, weights.get(`${module}.weight`)!)
+      const { outputs, inputs } = moduleMatrix(config, weights.get(`${module}.weight`)!, module)
       const shape = isFeedforward(config, method, module) ? [1, inputs] : [outputs, 1]
       return { name: factorsName(module), shape, start: filled(shape, 1) }
     }),
@@ -78,7 +78,7 @@ function scaled(
 ): [string, FloatTensor][] {
   const factors = adapter.weights.get(factorsName(module))!.data
   const inner = isFeedforward(config, adapter.method, module)
-  const weight = mapRows(config, weights.get(`${module}.weight`)!, (row, o) =>
+  const weight = mapRows(config, weights.get(`${module}.weight`)!, module, (row, o) =>
     row.forEach((x, i) => (row[i] = x * of(factors[inner ? i : o]))),
   )
   const bias = weights.get(`${module}.bias`)

@@ -1,16 +1,16 @@
 // LoRA and DoRA: W + scale · B·A beside the products of the blocks; names and shapes are those of PEFT's files.
 import { keyOf, type Text } from '../base/errors.js'
-import { streamOf, uniformAt } from '../base/random.js'
-import { add, div, matmul, mul, reduceSum, scalar, sqrt, stopGradient, sub } from '../graph/build.js'
+import { add, div, gather, matmul, mul, reduceSum, scalar, sqrt, stopGradient, sub, transpose } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import type { Adapter, AdapterForm, AdapterKind, AdapterSpec, GraphContext } from './adapter-kind.js'
 import type { AdapterConfigReader } from './adapter-config-reader.js'
 import { readRows, readSaved, readTargets, sharedJson } from './adapter-targets.js'
 import { architectures } from './architectures.js'
+import { normals, uniform } from './draws.js'
 import type { ModelConfig } from './model-config.js'
 import { badSetting, checkCount, targetModules, type LoraMethod } from './method.js'
-import { mapRows, moduleMatrix, rowLengths } from './module-matrix.js'
+import { isInOut, mapRows, moduleMatrix, rowLengths } from './module-matrix.js'
 import { pythonRegex } from './python-regex.js'
 import type { Model } from './weights.js'
 
@@ -18,6 +18,10 @@ import type { Model } from './weights.js'
 const names = {
   down: (module: string): string => `base_model.model.${module}.lora_A.weight`,
   up: (module: string): string => `base_model.model.${module}.lora_B.weight`,
+  /** [rank, V] */
+  embeddingDown: (module: string): string => `base_model.model.${module}.lora_embedding_A`,
+  /** [C, rank] */
+  embeddingUp: (module: string): string => `base_model.model.${module}.lora_embedding_B`,
   /** Trained lengths of DoRA's rows, [out]. */
   lengths: (module: string): string => `base_model.model.${module}.lora_magnitude_vector`,
 }
@@ -25,11 +29,12 @@ const names = {
 export const lora: AdapterKind<LoraMethod> = {
   peftType: 'LORA',
   check: checkLora,
-  modules: (config, { targets, layers }) => targetModules(config, targets, layers),
+  modules: (config, { targets, layers }) => targetModules(config, targets, layers, endModules(config)),
   tensors: (model, form, seed) => form.modules.flatMap(module => moduleTensors(model, form, module, seed)),
   graph: context => ({
     linear: (x, module) =>
       context.adapter.method.dora ? doraLinear(context, x, module) : loraLinear(context, x, module),
+    embed: (rows, ids, module) => add(rows, embeddedAddition(context, ids, module)),
   }),
   fold: (model, adapter, module) => [[`${module}.weight`, fold(model, adapter, module)]],
   unfold: (model, adapter, module) => [[`${module}.weight`, addProduct(model, adapter, module, -1)]],
@@ -51,21 +56,29 @@ export const lora: AdapterKind<LoraMethod> = {
     json.expect('bias', 'none')
     checkStart(json)
     const saved = readSaved(json, config, stored)
+    const ends = endModules({ ...config, tied: false })
+    const targets = readTargets(json, config, ends)
+    const hasEnd = targets.some(module => ends.includes(module))
+    if (config.tied && hasEnd) json.expect('ensure_weight_tying', false)
+    const dora = json.flag('use_dora')
+    if (dora && targets.some(module => isEmbedding(config, module))) throw json.unsupported('use_dora')
+    const untied = saved.untied || (config.tied && hasEnd)
     const rows = readRows(json, config)
-    if (saved.untied && rows.size > 0) throw json.unsupported('trainable_token_indices')
+    if (untied && rows.size > 0) throw json.unsupported('trainable_token_indices')
     json.flag('fan_in_fan_out')
     return {
       kind: 'lora',
       rank: json.number('r'),
       alpha: json.number('lora_alpha'),
       rsLora: json.flag('use_rslora'),
-      dora: json.flag('use_dora'),
+      dora,
       dropout: json.number('lora_dropout', 0),
       rankPattern: json.patterns('rank_pattern'),
       alphaPattern: json.patterns('alpha_pattern'),
-      targets: readTargets(json, config),
+      targets,
       newTokenRows: [...new Set([...rows.values()].flat())],
-      ...saved,
+      modulesToSave: saved.modulesToSave,
+      untied,
     }
   },
 }
@@ -90,7 +103,7 @@ function checkStart(json: AdapterConfigReader): void {
 }
 
 function checkLora(config: ModelConfig, method: LoraMethod): void {
-  const { rank, alpha, dropout = 0, newTokenRows = [], layers = [] } = method
+  const { rank, alpha, dropout = 0, newTokenRows = [], layers, targets, dora } = method
   for (const count of [rank, ...Object.values(method.rankPattern ?? {})]) checkCount(keyOf('lora', 'rank'), count)
   for (const factor of [alpha, ...Object.values(method.alphaPattern ?? {})]) {
     if (!Number.isFinite(factor)) throw badSetting(keyOf('lora', 'alpha'), factor, 'a number', 'число')
@@ -98,7 +111,14 @@ function checkLora(config: ModelConfig, method: LoraMethod): void {
   if (!(dropout >= 0 && dropout < 1))
     throw badSetting(keyOf('lora', 'dropout'), dropout, 'a share from 0 up to 1', 'доля от 0 до 1')
   checkNumbers(keyOf('lora', 'newTokenRows'), newTokenRows, config.vocabulary, ['token ids', 'номера токенов'])
-  checkNumbers(keyOf('lora', 'layers'), layers, config.layers, ['numbers of blocks', 'номера блоков'])
+  if (dora && targetModules(config, targets, layers, endModules(config)).some(module => isEmbedding(config, module)))
+    throw badSetting(
+      keyOf('lora', 'dora'),
+      true,
+      'false with a target that is an embedding',
+      'false с целью-эмбеддингом',
+    )
+  checkNumbers(keyOf('lora', 'layers'), layers ?? [], config.layers, ['numbers of blocks', 'номера блоков'])
 }
 
 function checkNumbers(key: Text, list: readonly number[], count: number, [en, ru]: [string, string]): void {
@@ -127,22 +147,51 @@ function scaleOf(method: LoraMethod, module: string): number {
 /** A uniform in ±1/√in (as PEFT draws it), B zero, lengths those of the model's own rows. */
 function moduleTensors(model: Model, { method }: AdapterForm<LoraMethod>, module: string, seed: number): AdapterSpec[] {
   const weight = model.weights.get(`${module}.weight`)!
-  const { outputs, inputs } = moduleMatrix(model.config, weight)
   const rank = rankOf(method, module)
+  if (isEmbedding(model.config, module)) return embeddingTensors(weight, rank, module, seed)
+  const { outputs, inputs } = moduleMatrix(model.config, weight, module)
   const [down, up, lengths] = [names.down(module), names.up(module), names.lengths(module)]
   const specs: AdapterSpec[] = [
     { name: down, shape: [rank, inputs], start: () => uniform(rank * inputs, 1 / Math.sqrt(inputs), seed, down) },
     { name: up, shape: [outputs, rank], start: () => new Float32Array(outputs * rank) },
   ]
   if (method.dora)
-    specs.push({ name: lengths, shape: [outputs], start: () => Float32Array.from(rowLengths(model.config, weight)) })
+    specs.push({
+      name: lengths,
+      shape: [outputs],
+      start: () => Float32Array.from(rowLengths(model.config, weight, module)),
+    })
   return specs
 }
 
-/** Numbers in ±bound, a pure function of seed and name. */
-export function uniform(count: number, bound: number, seed: number, name: string): Float32Array {
-  const stream = streamOf(name)
-  return Float32Array.from({ length: count }, (_, i) => bound * (2 * uniformAt(seed, stream, i) - 1))
+/** Modules before and behind the blocks that can be targets; a head that is tied to the embedding must be taken apart first. */
+function endModules({ modelType, tied }: ModelConfig): string[] {
+  const { embedding, head } = architectures[modelType].names
+  return tied ? [] : [embedding, head]
+}
+
+function isEmbedding({ modelType }: ModelConfig, module: string): boolean {
+  return module === architectures[modelType].names.embedding
+}
+
+/** A zero and B standard normal, as PEFT draws them. */
+function embeddingTensors(
+  { shape: [rows, width] }: FloatTensor,
+  rank: number,
+  module: string,
+  seed: number,
+): AdapterSpec[] {
+  const [down, up] = [names.embeddingDown(module), names.embeddingUp(module)]
+  return [
+    { name: down, shape: [rank, rows], start: () => new Float32Array(rank * rows) },
+    { name: up, shape: [width, rank], start: () => normals(width * rank, seed, up) },
+  ]
+}
+
+/** scale · Aᵀ[ids]·Bᵀ: [N, C] */
+function embeddedAddition({ tensor, adapter }: GraphContext<LoraMethod>, ids: Node, module: string): Node {
+  const inner = gather(transpose(tensor(names.embeddingDown(module)), [1, 0]), ids)
+  return matmul(inner, tensor(names.embeddingUp(module)), { transposeB: true, alpha: scaleOf(adapter.method, module) })
 }
 
 function loraLinear(context: GraphContext<LoraMethod>, x: Node, module: string): Node {
@@ -176,7 +225,7 @@ function hasBias({ model }: GraphContext<LoraMethod>, module: string): boolean {
 function rowNorms({ tensor, model, adapter }: GraphContext<LoraMethod>, module: string): Node {
   const [down, up] = [tensor(names.down(module)), tensor(names.up(module))]
   const alpha = scaleOf(adapter.method, module)
-  const inOut = architectures[model.config.modelType].names.layout === 'in-out'
+  const inOut = isInOut(model.config, module)
   const product = inOut ? matmul(down, up, { transposeA: true, transposeB: true, alpha }) : matmul(up, down, { alpha })
   const whole = add(tensor(`${module}.weight`), product)
   return stopGradient(sqrt(reduceSum(mul(whole, whole), [inOut ? 0 : 1])))
@@ -185,19 +234,23 @@ function rowNorms({ tensor, model, adapter }: GraphContext<LoraMethod>, module: 
 function fold(model: Model, adapter: Adapter<LoraMethod>, module: string): FloatTensor {
   const sum = addProduct(model, adapter, module, 1)
   if (!adapter.method.dora) return sum
-  const [wanted, present] = [adapter.weights.get(names.lengths(module))!.data, rowLengths(model.config, sum)]
-  return mapRows(model.config, sum, (row, o) => row.forEach((x, i) => (row[i] = (x * wanted[o]) / present[o])))
+  const [wanted, present] = [adapter.weights.get(names.lengths(module))!.data, rowLengths(model.config, sum, module)]
+  return mapRows(model.config, sum, module, (row, o) => row.forEach((x, i) => (row[i] = (x * wanted[o]) / present[o])))
 }
 
 /** W + sign · scale · B·A, summed in float64 per element. */
 function addProduct(model: Model, { method, weights }: Adapter<LoraMethod>, module: string, sign: 1 | -1): FloatTensor {
-  const [down, up] = [weights.get(names.down(module))!, weights.get(names.up(module))!]
-  const [rank, inputs] = down.shape
   const scale = sign * scaleOf(method, module)
-  return mapRows(model.config, model.weights.get(`${module}.weight`)!, (row, o) => {
+  const weight = model.weights.get(`${module}.weight`)!
+  const isRows = isEmbedding(model.config, module)
+  const kinds = isRows ? [names.embeddingDown, names.embeddingUp] : [names.down, names.up]
+  const [down, up] = kinds.map(name => weights.get(name(module))!)
+  const [rank, inputs] = down.shape
+  return mapRows(model.config, weight, module, (row, o) => {
     for (let r = 0; r < rank; r++) {
-      const b = up.data[o * rank + r] * scale
-      for (let i = 0; i < inputs; i++) row[i] += b * down.data[r * inputs + i]
+      const factor = scale * (isRows ? down.data[r * inputs + o] : up.data[o * rank + r])
+      for (let i = 0; i < row.length; i++)
+        row[i] += factor * (isRows ? up.data[i * rank + r] : down.data[r * inputs + i])
     }
   })
 }

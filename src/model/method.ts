@@ -32,7 +32,7 @@ export interface LoraMethod {
   /** Other ranks and alphas for modules whose name ends as the regular expression says; the first that fits counts. */
   readonly rankPattern?: Readonly<Record<string, number>>
   readonly alphaPattern?: Readonly<Record<string, number>>
-  /** Share of the inputs of A that a training step leaves out. */
+  /** Share of the inputs of A that a training step leaves out; those of embedding and head stay whole. */
   readonly dropout?: number
   /** Token ids whose rows in embedding and head are trained too. */
   readonly newTokenRows?: readonly number[]
@@ -120,11 +120,17 @@ function patternTest(pattern: string): (name: string) => boolean {
 /**
  * Products of the blocks that targets name, in the order of the model.
  * @param layers numbers of the blocks to take; default all
+ * @param ends modules outside of the blocks that targets may name
  * @throws AppError `unknown-target` for a target that names nothing
  */
-export function targetModules(config: ModelConfig, targets: Targets, layers?: readonly number[]): string[] {
+export function targetModules(
+  config: ModelConfig,
+  targets: Targets,
+  layers?: readonly number[],
+  ends: readonly string[] = [],
+): string[] {
   const all = linearModules(config)
-  const chosen = targets === 'all-linear' ? all : chooseModules(all, targets, 'targets')
+  const chosen = targets === 'all-linear' ? all : chooseModules([...all, ...ends], targets, 'targets')
   return layers === undefined ? chosen : chosen.filter(module => layers.includes(layerOf(module)))
 }
 

@@ -10,10 +10,11 @@ import type { Parts } from './decoder-graph.js'
 import { frozenForm } from './frozen-tensor.js'
 import { halfName, halfOf } from './half-matrix.js'
 import type { QuantisedMatrix } from './quantise.js'
+import { isInOut } from './module-matrix.js'
 import type { Model } from './weights.js'
 
 /** Parts whose weights are graph inputs, and what stands in each of them. */
-export interface BoundParts extends Parts, Omit<GraphChanges, 'linear' | 'branch'> {
+export interface BoundParts extends Parts, Omit<GraphChanges, 'linear' | 'branch' | 'embed'> {
   /** The input of a tensor by the name of model or adapter, made on first use. */
   input(name: string): Node
   /** Arrays of all inputs used so far that are fed at every run. */
@@ -45,30 +46,37 @@ export function bindParts(base: Model, adapter?: Adapter, options: PartsOptions 
   const { names } = architectures[model.config.modelType]
   const embedding = `${names.embedding}.weight`
   const head = model.config.tied ? embedding : `${names.head}.weight`
-  const transposeB = names.layout === 'out-in'
   const weight = (name: string): Node => inputs.input(inputs.override(name))
   const plain = (x: Node, module: string, options = { bias: true }): Node => {
-    const bias = options.bias && model.weights.has(`${module}.bias`) ? weight(`${module}.bias`) : undefined
+    const hasBias = options.bias && module !== names.head && model.weights.has(`${module}.bias`) // a head's is added last
+    const bias = hasBias ? weight(`${module}.bias`) : undefined
     const short = inputs.product(x, `${module}.weight`)
     if (short) return bias ? add(short, bias) : short
-    return linear(x, inputs.matrix(`${module}.weight`), bias, { transposeB })
+    return linear(x, inputs.matrix(`${module}.weight`), bias, { transposeB: !isInOut(model.config, module) })
   }
-  const { linear: adapted, ...changes } = adapter
-    ? kindOf(adapter.method).graph({ model, adapter, tensor: weight, linear: plain, dropout })
+  const {
+    linear: adapted,
+    embed: embedded,
+    ...changes
+  } = adapter
+    ? kindOf(adapter.method).graph({ model, adapter, tensor: weight, linear: plain, dropout: droppedInBlocks })
     : {}
+  const changed = new Set(adapter?.modules)
   return {
     ...changes,
     weight,
     input: inputs.input,
     feeds: inputs.feeds,
     frozen: inputs.frozen,
-    linear: (x, module) => (adapted && adapter?.modules.includes(module) ? adapted : plain)(x, module),
+    linear: (x, module) => (adapted && changed.has(module) ? adapted : plain)(x, module),
     embed: ids => {
       const table = rowsOf(inputs.matrix(embedding), ids)
       const rows = adapter?.rows.get(names.embedding)
+      if (embedded && changed.has(names.embedding)) return embedded(table, ids, names.embedding)
       return rows === undefined ? table : add(table, newRows(ids, rows, names.embedding))
     },
     head: x => {
+      if (adapted && changed.has(names.head)) return adapted(x, names.head)
       const short = inputs.product(x, head)
       const module = model.config.tied ? names.embedding : names.head
       const rows = adapter?.rows.get(module)
@@ -76,6 +84,11 @@ export function bindParts(base: Model, adapter?: Adapter, options: PartsOptions 
       if (rows === undefined) return logits
       return add(short ? mul(short, withoutColumns(rows)) : logits, newColumns(x, rows, module))
     },
+  }
+
+  /** The head's products come in pieces, each of which would need a mask of its own. */
+  function droppedInBlocks(x: Node, module: string): Node {
+    return module === names.head ? x : dropout(x, module)
   }
 
   /** Trained rows where ids name one, else zeros; the base has zeros there. */

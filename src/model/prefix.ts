@@ -6,7 +6,8 @@ import type { AdapterKind, GraphContext } from './adapter-kind.js'
 import type { ModelConfig } from './model-config.js'
 import { checkCount, type PrefixMethod } from './method.js'
 import { promptTensor, readVirtual, virtualJson } from './prompt.js'
-import { encoded, encodeRows, encoderTensors, normals, type PromptEncoder } from './prompt-encoder.js'
+import { normals } from './draws.js'
+import { encoded, encodeRows, encoderTensors, type PromptEncoder } from './prompt-encoder.js'
 
 export const prefix: AdapterKind<PrefixMethod> = {
   peftType: 'PREFIX_TUNING',

@@ -1,10 +1,9 @@
 // The small network behind virtual tokens while they are trained: rows through dense layers, in the graph and on the host.
-import { normalAt, streamOf } from '../base/random.js'
 import { linear } from '../graph/build.js'
 import type { Node } from '../graph/graph.js'
 import type { FloatTensor } from '../graph/tensor.js'
 import type { AdapterSpec } from './adapter-kind.js'
-import { uniform } from './lora.js'
+import { normals, uniform } from './draws.js'
 
 /** Rows [tokens, widths[0]] through layers of the following widths; tensors are named as PEFT's modules. */
 export interface PromptEncoder {
@@ -40,12 +39,6 @@ export function encoderTensors(encoder: PromptEncoder, seed: number): AdapterSpe
   })
   const rows = { name: rowsName, shape: [tokens, widths[0]], start: () => normals(tokens * widths[0], seed, rowsName) }
   return [rows, ...layers]
-}
-
-/** Standard normal numbers, a pure function of seed and name. */
-export function normals(count: number, seed: number, name: string): Float32Array {
-  const stream = streamOf(name)
-  return Float32Array.from({ length: count }, (_, i) => normalAt(seed, stream, i))
 }
 
 /** [tokens, last width] */

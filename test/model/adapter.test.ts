@@ -107,8 +107,8 @@ test('settings that make no adapter are refused with what to do', () => {
     [
       [
         "unknown-target",
-        "targets: "q_porj" names nothing in this model. Did you mean "q_proj"? Known names: model.layers.*.self_attn.q_proj, model.layers.*.self_attn.k_proj, model.layers.*.self_attn.v_proj, model.layers.*.self_attn.o_proj, model.layers.*.mlp.gate_proj, model.layers.*.mlp.up_proj, model.layers.*.mlp.down_proj.",
-        "targets: «q_porj» ничего в этой модели не называет. Может быть, «q_proj»? Известные имена: model.layers.*.self_attn.q_proj, model.layers.*.self_attn.k_proj, model.layers.*.self_attn.v_proj, model.layers.*.self_attn.o_proj, model.layers.*.mlp.gate_proj, model.layers.*.mlp.up_proj, model.layers.*.mlp.down_proj.",
+        "targets: "q_porj" names nothing in this model. Did you mean "q_proj"? Known names: model.layers.*.self_attn.q_proj, model.layers.*.self_attn.k_proj, model.layers.*.self_attn.v_proj, model.layers.*.self_attn.o_proj, model.layers.*.mlp.gate_proj, model.layers.*.mlp.up_proj, model.layers.*.mlp.down_proj, model.embed_tokens, lm_head.",
+        "targets: «q_porj» ничего в этой модели не называет. Может быть, «q_proj»? Известные имена: model.layers.*.self_attn.q_proj, model.layers.*.self_attn.k_proj, model.layers.*.self_attn.v_proj, model.layers.*.self_attn.o_proj, model.layers.*.mlp.gate_proj, model.layers.*.mlp.up_proj, model.layers.*.mlp.down_proj, model.embed_tokens, lm_head.",
       ],
       [
         "bad-setting",

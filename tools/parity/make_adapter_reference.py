@@ -69,6 +69,9 @@ ADAPTERS = {
     "adaption-llama": ("llama", adaption(2)),
     "adaption-rope3": ("llama-rope3", adaption(1)),
     "adaption-gpt2": ("gpt2", adaption(1)),
+    "lora-ends": ("llama", lora(target_modules=["q_proj", "embed_tokens", "lm_head"], use_rslora=True, rank_pattern={"lm_head": 2})),
+    "dora-head": ("gpt2", lora(use_dora=True, target_modules=["c_attn", "lm_head"])),
+    "lora-apart": ("llama-gqa-tied", lora(target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"])),
 }
 
 
