@@ -181,8 +181,16 @@ function checkWeights(
   return weights
 }
 
+/** Keys of config.json whose type is `float` in transformers, which since version 5 takes no whole number there. */
+const floatKeys = [
+  'initializer_range', 'layer_norm_eps', 'layer_norm_epsilon', 'rms_norm_eps', 'attn_logit_softcapping', 'final_logit_softcapping',
+  'router_aux_loss_coef', 'router_jitter_noise', 'factor', 'low_freq_factor', 'high_freq_factor', 'attention_factor', 'beta_fast', 'beta_slow',
+] // prettier-ignore
+const wholeFloat = new RegExp(`^(\\s*"(?:${floatKeys.join('|')})": -?\\d+)(,?)$`, 'gm')
+
+/** A number that was 30.0 in the file is 30 in memory; it is written as Python would. */
 function toJson(value: ConfigJson): string {
-  return JSON.stringify(value, undefined, 2) + '\n'
+  return JSON.stringify(value, undefined, 2).replace(wholeFloat, '$1.0$2') + '\n'
 }
 
 function pickleWeights(path: string): AppError {

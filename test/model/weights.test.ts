@@ -50,6 +50,27 @@ test('half precision is written, named in config.json and read back rounded; oth
   }
 })
 
+test('numbers that transformers takes for floats alone keep a point, in config.json and in what stands within it', async () => {
+  const folder = join(root, 'floats')
+  const config = { final_logit_softcapping: 30, attn_logit_softcapping: 50, attention_dropout: 0, rope_theta: 10000 }
+  const scaled = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 32 } // prettier-ignore
+  const model = tinyModel('llama')
+  await saveModel(folder, { ...model, json: { ...model.json, ...config, rms_norm_eps: 1e-7, rope_scaling: scaled } })
+  const lines = (await readFile(join(folder, 'config.json'), 'utf8'))
+    .split('\n')
+    .map(line => line.trim().replace(',', ''))
+  for (const line of [
+    '"final_logit_softcapping": 30.0',
+    '"attn_logit_softcapping": 50.0',
+    '"attention_dropout": 0',
+    '"rms_norm_eps": 1e-7',
+    '"factor": 8.0',
+    '"low_freq_factor": 1.0',
+    '"original_max_position_embeddings": 32',
+  ])
+    expect(lines).toContain(line)
+})
+
 test('names saved from the bare model get their prefix, old buffers and a repeated tied head are passed over', async () => {
   const folder = join(root, 'bare')
   const model = tinyModel('gpt2')
