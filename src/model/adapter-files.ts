@@ -126,7 +126,7 @@ export async function saveAdapter(
     return writeFileAtomic(join(folder, configFile), text.replace('"scaling": 1,', '"scaling": 1.0,')) // a Python float
   }
   const kept = stored?.(adapter)
-  await writeSafetensors(join(folder, weightsFile), kept ?? withTiedHead(adapter))
+  await writeSafetensors(join(folder, weightsFile), kept ?? withTiedHead(adapter, inPeft(adapter)))
   if (kept) await writeSafetensors(join(folder, encoderFile), adapter.weights)
   const json = {
     base_model_name_or_path: base,
@@ -139,8 +139,16 @@ export async function saveAdapter(
   await writeFileAtomic(join(folder, configFile), JSON.stringify(sorted, undefined, 2) + '\n')
 }
 
+/** The bias of a target lies a level deeper in PEFT. */
+const deeperBias = '.base_layer.bias'
+
+function inPeft({ modules, weights }: Adapter): Adapter['weights'] {
+  const deeper = new Map(modules.map(module => [adapterNames.saved(`${module}.bias`), adapterNames.saved(module + deeperBias)])) // prettier-ignore
+  return new Map([...weights].map(([name, tensor]) => [deeper.get(name) ?? name, tensor]))
+}
+
 /** PEFT repeats a saved embedding under the name of the head that is tied to it. */
-function withTiedHead({ config, weights }: Adapter): Adapter['weights'] {
+function withTiedHead({ config }: Adapter, weights: Adapter['weights']): Adapter['weights'] {
   const { embedding, head } = architectures[config.modelType].names
   const table = weights.get(adapterNames.saved(`${embedding}.weight`))
   return config.tied && table ? new Map([...weights, [adapterNames.saved(`${head}.weight`), table]]) : weights
@@ -160,7 +168,10 @@ async function readWeights(folder: string): Promise<Adapter['weights']> {
   if (await exists(encoder)) return readFloats(encoder)
   const path = join(folder, weightsFile)
   const pickle = join(folder, 'adapter_model.bin')
-  if ((await exists(path)) || !(await exists(pickle))) return readFloats(path)
+  if ((await exists(path)) || !(await exists(pickle))) {
+    const stored = await readFloats(path)
+    return new Map([...stored].map(([name, tensor]) => [name.replace(deeperBias, '.bias'), tensor]))
+  }
   throw pickleWeights(
     pickle,
     'PeftModel.from_pretrained(base, folder).save_pretrained(folder, safe_serialization=True)',

@@ -17,6 +17,8 @@ export interface AdapterForm<M extends AdapterMethod = AdapterMethod> {
   readonly rows: ReadonlyMap<string, readonly number[]>
   /** Modules replaced whole. */
   readonly saved: readonly string[]
+  /** Biases replaced, by the name of their tensor. */
+  readonly biases: readonly string[]
   /** Of the model it was made for. */
   readonly config: ModelConfig
 }

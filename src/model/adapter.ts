@@ -4,7 +4,7 @@ import type { FloatTensor } from '../graph/tensor.js'
 import { adapterNames, type Adapter, type AdapterForm, type AdapterSpec } from './adapter-kind.js'
 import { kindOf } from './adapter-kinds.js'
 import type { ModelConfig } from './model-config.js'
-import { rowModules, savedModules, type AdapterMethod } from './method.js'
+import { rowModules, savedModules, type AdapterMethod, type LoraMethod } from './method.js'
 import { weightSpecs } from './weight-specs.js'
 import { untiedModel, type Model } from './weights.js'
 
@@ -32,7 +32,9 @@ export function adapterForm(base: ModelConfig, method: AdapterMethod, rows?: Ada
   const config = 'untied' in method && method.untied ? { ...base, tied: false } : base
   kind.check(config, method)
   const saved = 'modulesToSave' in method ? savedModules(config, method.modulesToSave ?? []) : []
-  const form = { method, modules: kind.modules(config, method), rows: rows ?? newRows(config, method), saved, config }
+  const modules = kind.modules(config, method)
+  const biases = 'bias' in method ? trainedBiases(config, method.bias, modules, saved) : []
+  const form = { method, modules, rows: rows ?? newRows(config, method), saved, biases, config }
   checkDisjoint(form)
   return form
 }
@@ -57,16 +59,31 @@ function adapterSpecs(model: Model, form: AdapterForm, seed = 0): AdapterSpec[] 
       const table = model.weights.get(`${module}.weight`)!
       return { name: adapterNames.rows(module), shape: [ids.length, table.shape[1]], start: () => takeRows(table, ids) }
     }),
-    ...savedTensors(model.config, form.saved).map(tensor => {
+    ...savedTensors(model.config, form).map(tensor => {
       const { shape, data } = model.weights.get(tensor)!
       return { name: adapterNames.saved(tensor), shape, start: () => data.slice() }
     }),
   ]
 }
 
-/** Tensor names of the modules trained whole. */
-export function savedTensors(config: ModelConfig, modules: readonly string[]): string[] {
-  return weightSpecs(config).map(({ name }) => name).filter(name => modules.includes(name.replace(/\.(?:weight|bias)$/, ''))) // prettier-ignore
+/** Names of the model's tensors that stand in the adapter whole: those of saved modules, and biases. */
+export function savedTensors(config: ModelConfig, { saved, biases }: Pick<AdapterForm, 'saved' | 'biases'>): string[] {
+  return weightSpecs(config).map(({ name }) => name).filter(name => saved.includes(moduleOf(name)) || biases.includes(name)) // prettier-ignore
+}
+
+function moduleOf(tensor: string): string {
+  return tensor.replace(/\.(?:weight|bias)$/, '')
+}
+
+function trainedBiases(
+  config: ModelConfig,
+  which: LoraMethod['bias'],
+  modules: readonly string[],
+  saved: readonly string[],
+): string[] {
+  if (which === undefined) return []
+  const all = weightSpecs(config).map(({ name }) => name).filter(name => name.endsWith('.bias')) // prettier-ignore
+  return all.filter(name => !saved.includes(moduleOf(name)) && (which === 'all' || modules.includes(moduleOf(name))))
 }
 
 /** Whether weights alone can do what the adapter does. */
@@ -93,17 +110,17 @@ export function mergeAdapter(base: Model, adapter: Adapter): Model {
  * Full names of the modules whose tensors merging changes.
  * @throws AppError `cannot-merge`
  */
-export function mergedModules({ method, modules, rows, saved }: Adapter): ReadonlySet<string> {
+export function mergedModules({ method, modules, rows, saved, biases }: Adapter): ReadonlySet<string> {
   if (kindOf(method).fold === undefined) throw cannotMerge(method, notInWeights)
-  return new Set([...saved, ...modules, ...rows.keys()])
+  return new Set([...saved, ...modules, ...rows.keys(), ...biases.map(moduleOf)])
 }
 
 /** The tensors of one module with the adapter folded in, by name; of the model's tensors only those of the module are read. */
 export function mergeModule(model: Model, adapter: Adapter, module: string): Map<string, FloatTensor> {
   const tensor = (name: string): FloatTensor => adapter.weights.get(name)!
   const merged = new Map<string, FloatTensor>()
-  if (adapter.saved.includes(module)) {
-    for (const name of savedTensors(model.config, [module])) merged.set(name, tensor(adapterNames.saved(name)))
+  for (const name of savedTensors(model.config, adapter)) {
+    if (moduleOf(name) === module) merged.set(name, tensor(adapterNames.saved(name)))
   }
   if (adapter.modules.includes(module)) {
     for (const [name, folded] of kindOf(adapter.method).fold!(model, adapter, module)) merged.set(name, folded)
@@ -125,7 +142,8 @@ export function unmergeAdapter(model: Model, adapter: Adapter): Model {
   checkAdapter(model, adapter)
   const { unfold } = kindOf(adapter.method)
   if (unfold === undefined || lengthsLost(adapter)) throw cannotMerge(adapter.method, lostInMerging)
-  if (adapter.rows.size + adapter.saved.length > 0) throw cannotMerge(adapter.method, lostInMerging)
+  if (adapter.rows.size + adapter.saved.length + adapter.biases.length > 0)
+    throw cannotMerge(adapter.method, lostInMerging)
   const weights = new Map(model.weights)
   for (const module of adapter.modules) {
     for (const [name, unfolded] of unfold(model, adapter, module)) weights.set(name, unfolded)

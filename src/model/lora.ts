@@ -41,7 +41,7 @@ export const lora: AdapterKind<LoraMethod> = {
   toJson: form => ({
     ...sharedJson(form),
     alpha_pattern: form.method.alphaPattern ?? {},
-    bias: 'none',
+    bias: form.method.bias ?? 'none',
     ensure_weight_tying: form.config.tied && form.saved.length > 0,
     init_lora_weights: true,
     lora_alpha: form.method.alpha,
@@ -53,7 +53,6 @@ export const lora: AdapterKind<LoraMethod> = {
     use_rslora: form.method.rsLora ?? false,
   }),
   fromJson: (json, config, stored) => {
-    json.expect('bias', 'none')
     checkStart(json)
     const saved = readSaved(json, config, stored)
     const ends = endModules({ ...config, tied: false })
@@ -79,8 +78,17 @@ export const lora: AdapterKind<LoraMethod> = {
       newTokenRows: [...new Set([...rows.values()].flat())],
       modulesToSave: saved.modulesToSave,
       untied,
+      ...readBias(json, stored),
     }
   },
+}
+
+/** Older PEFT leaves biases out of the file whatever it said of them: then the base's stay. */
+function readBias(json: AdapterConfigReader, stored: ReadonlyMap<string, FloatTensor>): Pick<LoraMethod, 'bias'> {
+  const bias = json.value('bias') ?? 'none'
+  if (bias === 'none') return {}
+  if (bias !== 'all' && bias !== 'lora_only') throw json.unsupported('bias')
+  return [...stored.keys()].some(name => name.endsWith('.bias')) ? { bias } : {}
 }
 
 /** Starts that leave the base as it is; PEFT takes others (PiSSA, OLoRA, CorDA, LoRA-GA, LoftQ) out of it, at every load. */

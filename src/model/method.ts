@@ -34,6 +34,8 @@ export interface LoraMethod {
   readonly alphaPattern?: Readonly<Record<string, number>>
   /** Share of the inputs of A that a training step leaves out; those of embedding and head stay whole. */
   readonly dropout?: number
+  /** Biases trained too: those of the targets, or every one that the model has. */
+  readonly bias?: 'lora_only' | 'all'
   /** Token ids whose rows in embedding and head are trained too. */
   readonly newTokenRows?: readonly number[]
   /** Modules trained whole beside the low-rank additions, by the end of their names: `lm_head`, `embed_tokens`. */

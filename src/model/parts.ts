@@ -123,7 +123,7 @@ export function bindParts(base: Model, adapter?: Adapter, options: PartsOptions 
 /** Inputs by name: a tensor replaced whole is the adapter's, a table with trained rows has zeros in their place. */
 function inputsOf(model: Model, adapter: Adapter | undefined, { mirrored, isHalf }: PartsOptions) {
   if (adapter) checkAdapter(model, adapter)
-  const replaced = new Set(adapter ? savedTensors(model.config, adapter.saved) : [])
+  const replaced = new Set(adapter ? savedTensors(model.config, adapter) : [])
   const nodes = new Map<string, Node>()
   const feeds = new Map<string, FloatTensor>()
   const frozen = new Map<string, FrozenTensor>()

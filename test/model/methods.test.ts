@@ -25,6 +25,8 @@ const methods: Readonly<Record<string, AdapterMethod>> = {
     rankPattern: { 'mlp\\..*': 2, [String.raw`.*\.1\..*proj`]: 5 },
     alphaPattern: { '.*_proj': 3 },
   },
+  'biases of targets': { ...lora, targets: ['c_attn'], bias: 'lora_only' },
+  'all biases': { ...lora, targets: ['c_fc'], modulesToSave: ['ln_f'], bias: 'all' },
   ia3: { kind: 'ia3' },
   prompt: { kind: 'prompt', tokens: 3, start: [4, 5] },
   'p-tuning': { kind: 'p-tuning', tokens: 3, hidden: 7 },
@@ -36,6 +38,8 @@ const methods: Readonly<Record<string, AdapterMethod>> = {
 }
 const families: Readonly<Record<string, string>> = {
   dora: 'gpt2',
+  'biases of targets': 'gpt2',
+  'all biases': 'gpt2',
   ia3: 'gpt2',
   'p-tuning': 'gpt2',
   'prefix, projected': 'gpt2',
@@ -184,7 +188,8 @@ test.each(cases.filter(([name, family]) => canMerge(createAdapter(tinyModel(fami
     const adapter = shakenAdapter(model, methods[name])
     const merged = mergeAdapter(model, adapter)
     expect(relativeDifference(await logitsOf(model, adapter), await logitsOf(merged))).toBeLessThan(5e-6)
-    if (name === 'dora') return expect(() => unmergeAdapter(merged, adapter)).toThrow('merging has overwritten')
+    if (['dora', 'biases of targets', 'all biases'].includes(name))
+      return expect(() => unmergeAdapter(merged, adapter)).toThrow('merging has overwritten')
     const base = unmergeAdapter(merged, adapter)
     for (const [tensor, { data }] of model.weights)
       expect([tensor, relativeDifference(data, base.weights.get(tensor)!.data) < 1e-5]).toEqual([tensor, true])

@@ -18,6 +18,8 @@ const lora = { kind: 'lora', rank: 3, alpha: 6, targets: 'all-linear' } as const
 const methods: Readonly<Record<string, AdapterMethod>> = {
   lora: { ...lora, rsLora: true, newTokenRows: [28, 5], dropout: 0.1 },
   'whole modules': { ...lora, targets: ['up_proj'], modulesToSave: ['lm_head'] },
+  'the head': { ...lora, targets: ['lm_head'], untied: true },
+  biases: { ...lora, bias: 'all' },
   dora: { ...lora, dora: true },
   patterns: { ...lora, layers: [1], rankPattern: { '.*proj': 2 }, alphaPattern: { 'mlp\\..*': 5 } },
   ia3: { kind: 'ia3' },

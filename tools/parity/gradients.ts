@@ -8,11 +8,15 @@ export function fileGradients(tensors: ReadonlyMap<string, FloatValues>): Map<st
   return new Map(named.flatMap(([name, tensor]) => inFile(ownName(name), tensor, tensors)))
 }
 
-/** PyTorch's name has the adapter's name in it, the file has not; DoRA's lengths are a module there and a tensor here. */
+/**
+ * PyTorch's name has the adapter's name in it, the file has not; DoRA's lengths are a module there and a tensor here, and
+ * the bias of a target lies a level deeper.
+ */
 function ownName(name: string): string {
   return name
     .slice('grad.'.length)
     .replace(/(?:\.modules_to_save)?\.default(?=\.|$)/, '')
+    .replace('.base_layer.bias', '.bias')
     .replace(/(?<=\.lora_magnitude_vector)\.weight$/, '')
     .replace(/(?<=_adapters\.adapters\.)[^.]+/, bottleneckName)
 }

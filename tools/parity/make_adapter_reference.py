@@ -72,6 +72,7 @@ ADAPTERS = {
     "lora-ends": ("llama", lora(target_modules=["q_proj", "embed_tokens", "lm_head"], use_rslora=True, rank_pattern={"lm_head": 2})),
     "dora-head": ("gpt2", lora(use_dora=True, target_modules=["c_attn", "lm_head"])),
     "lora-apart": ("llama-gqa-tied", lora(target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"])),
+    "lora-biases": ("gpt2", lora(target_modules=["c_attn"], bias="all")),
 }
 
 
