@@ -12,6 +12,7 @@ import { areEqual, readRows } from './adapter-targets.js'
 import { architectures } from './architectures.js'
 import { bottleneckName } from './bottleneck.js'
 import type { ConfigJson, ModelConfig } from './model-config.js'
+import { settingsFromPeft, settingsToPeft, tensorsFromPeft, tensorsToPeft } from './peft-names.js'
 import type { Model } from './weights.js'
 
 const configFile = 'adapter_config.json'
@@ -38,12 +39,14 @@ export async function loadAdapter(
   { tensorOf = name => Promise.resolve(model.weights.get(name)!) }: LoadOptions = {},
 ): Promise<Adapter> {
   const path = join(folder, configFile)
-  const raw = await readConfig(path)
+  const { config } = model
+  const raw = settingsFromPeft(await readConfig(path), config)
   const kind = Object.values(adapterKinds).find(({ peftType }) => peftType === raw.peft_type)
   const json = new AdapterConfigReader(kind && !kind.peftType && isObject(raw.config) ? raw.config : raw, path)
   if (kind === undefined || (!kind.peftType && !isObject(raw.config))) throw json.unsupported('peft_type')
-  const { config } = model
-  const weights = kind.peftType ? await readWeights(folder) : await readBottleneck(folder, String(raw.name))
+  const weights = kind.peftType
+    ? tensorsFromPeft(await readWeights(folder), config)
+    : await readBottleneck(folder, String(raw.name))
   checkFinite(weights, folder)
   await dropCopies(weights, config, [raw.modules_to_save ?? []].flat().map(String), tensorOf)
   const method = forThisModel(path, () => kind.fromJson(json, config, weights))
@@ -126,32 +129,17 @@ export async function saveAdapter(
     return writeFileAtomic(join(folder, configFile), text.replace('"scaling": 1,', '"scaling": 1.0,')) // a Python float
   }
   const kept = stored?.(adapter)
-  await writeSafetensors(join(folder, weightsFile), kept ?? withTiedHead(adapter, inPeft(adapter)))
+  await writeSafetensors(join(folder, weightsFile), kept ?? tensorsToPeft(adapter))
   if (kept) await writeSafetensors(join(folder, encoderFile), adapter.weights)
   const json = {
     base_model_name_or_path: base,
     inference_mode: true,
     peft_type: peftType,
     task_type: 'CAUSAL_LM',
-    ...toJson(adapter),
+    ...settingsToPeft(toJson(adapter), adapter.config),
   }
   const sorted = Object.fromEntries(Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1)))
   await writeFileAtomic(join(folder, configFile), JSON.stringify(sorted, undefined, 2) + '\n')
-}
-
-/** The bias of a target lies a level deeper in PEFT. */
-const deeperBias = '.base_layer.bias'
-
-function inPeft({ modules, weights }: Adapter): Adapter['weights'] {
-  const deeper = new Map(modules.map(module => [adapterNames.saved(`${module}.bias`), adapterNames.saved(module + deeperBias)])) // prettier-ignore
-  return new Map([...weights].map(([name, tensor]) => [deeper.get(name) ?? name, tensor]))
-}
-
-/** PEFT repeats a saved embedding under the name of the head that is tied to it. */
-function withTiedHead({ config }: Adapter, weights: Adapter['weights']): Adapter['weights'] {
-  const { embedding, head } = architectures[config.modelType].names
-  const table = weights.get(adapterNames.saved(`${embedding}.weight`))
-  return config.tied && table ? new Map([...weights, [adapterNames.saved(`${head}.weight`), table]]) : weights
 }
 
 /** The library puts the name of the adapter into those of its tensors; ours is always the same. */
@@ -168,10 +156,7 @@ async function readWeights(folder: string): Promise<Adapter['weights']> {
   if (await exists(encoder)) return readFloats(encoder)
   const path = join(folder, weightsFile)
   const pickle = join(folder, 'adapter_model.bin')
-  if ((await exists(path)) || !(await exists(pickle))) {
-    const stored = await readFloats(path)
-    return new Map([...stored].map(([name, tensor]) => [name.replace(deeperBias, '.bias'), tensor]))
-  }
+  if ((await exists(path)) || !(await exists(pickle))) return readFloats(path)
   throw pickleWeights(
     pickle,
     'PeftModel.from_pretrained(base, folder).save_pretrained(folder, safe_serialization=True)',

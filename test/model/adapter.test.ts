@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AppError } from '../../src/base/errors.js'
+import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors.js'
 import { loadAdapter, saveAdapter } from '../../src/model/adapter-files.js'
 import { AdapterConfigReader } from '../../src/model/adapter-config-reader.js'
 import { createAdapter, mergeAdapter } from '../../src/model/adapter.js'
 import { lora } from '../../src/model/lora.js'
 import type { LoraMethod } from '../../src/model/method.js'
-import { families, tinyAdapter, tinyModel } from './tiny.js'
+import { createModel } from '../../src/model/weights.js'
+import { families, shakenAdapter, tinyAdapter, tinyModel } from './tiny.js'
 
 let root = ''
 beforeAll(async () => {
@@ -165,6 +167,28 @@ test('regular expressions, empty variants and future keys that are off are read'
     bias: 'lora_only', // as older PEFT writes it, without the biases
   })
   expect((await loadAdapter(folder, tinyModel('llama'))).modules).toHaveLength(14)
+})
+
+test("the head of GPT-NeoX is lm_head in PEFT's files, and embed_out is understood", async () => {
+  const sizes = { vocab_size: 29, hidden_size: 16, intermediate_size: 24, num_hidden_layers: 2, num_attention_heads: 4, max_position_embeddings: 64 } // prettier-ignore
+  const model = createModel({ model_type: 'gpt_neox', ...sizes }, 1)
+  const folder = join(root, 'neox')
+  const names = ['adapter_model.safetensors', 'adapter_config.json'].map(name => join(folder, name))
+  for (const method of [
+    { ...plain, targets: ['dense'], modulesToSave: ['embed_out'] },
+    { ...plain, targets: ['dense', 'embed_out'] },
+    { ...plain, targets: ['dense'], newTokenRows: [3] },
+  ]) {
+    const adapter = shakenAdapter(model, method)
+    await saveAdapter(folder, adapter)
+    const [stored, settings] = [await readSafetensors(names[0]), await readFile(names[1], 'utf8')]
+    expect([...stored.keys()].filter(name => name.includes('embed_out'))).toEqual([])
+    expect([settings.includes('"lm_head"'), settings.includes('embed_out')]).toEqual([true, false])
+    expect((await loadAdapter(folder, model)).weights).toEqual(adapter.weights)
+    await writeSafetensors(names[0], adapter.weights)
+    await writeFile(names[1], settings.replaceAll('"lm_head"', '"embed_out"'))
+    expect((await loadAdapter(folder, model)).weights).toEqual(adapter.weights)
+  }
 })
 
 /** The targets of a file; its tensors are those of the modules that are found. */
