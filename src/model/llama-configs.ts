@@ -176,9 +176,11 @@ export function readGemma3(config: ConfigReader): FamilyConfig {
   const every = config.size(['sliding_window_pattern', '_sliding_window_pattern'], 6)
   const window = config.optionalSize('sliding_window', 4096) ?? null
   const windows = readLayerWindows(config, shape.layers, window, layer => (layer + 1) % every !== 0)
+  const { attention, ...caps } = readCaps(config, windows)
   return {
     ...readGemmaBlocks(config, shape),
-    ...readCaps(config, windows),
+    ...caps,
+    attention: { ...attention, cap: undefined }, // transformers reads attn_logit_softcapping and applies it to no score
     headNorm: 'shared',
     positions: { kind: 'rotary', frequencies: global, windowFrequencies: local, pairs: 'halves' },
   }

@@ -140,3 +140,10 @@ test('Gemma 3 of before and of now has the same two kinds of positions', () => {
   expect(rope_scaling).toBeNull()
   expect(parseConfig({ ...rest, rope_parameters: now })).toEqual(parseConfig(before))
 })
+
+test('Gemma 2 caps its scores, Gemma 3 only reads the key', () => {
+  const capped = { ...phi3, head_dim: 4, attn_logit_softcapping: 2, final_logit_softcapping: 3 }
+  const [second, third] = ['gemma2', 'gemma3_text'].map(model_type => parseConfig({ ...capped, model_type }))
+  expect([second.attention.cap, third.attention.cap]).toEqual([2, undefined])
+  expect([second.logitCap, third.logitCap]).toEqual([3, 3])
+})
