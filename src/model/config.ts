@@ -15,7 +15,14 @@ const harmlessKeys: readonly string[] = [
   'summary_activation', 'summary_first_dropout', 'summary_proj_to_labels', 'summary_type', 'summary_use_proj', 'finetuning_task', 'tokenizer_class',
   'resid_dropout', 'embed_dropout', 'embedding_dropout', 'cache_implementation', 'cross_attention_hidden_size',
   'auto_map', 'reorder_and_upcast_attn', 'prefix', 'max_length', 'temperature', 'top_k', 'top_p', 'do_sample', 'repetition_penalty', 'num_beams',
+  'min_length', 'length_penalty', 'early_stopping', 'no_repeat_ngram_size', 'num_return_sequences', 'bad_words_ids', 'typical_p', 'num_beam_groups',
+  'diversity_penalty', 'encoder_no_repeat_ngram_size', 'forced_bos_token_id', 'forced_eos_token_id', 'suppress_tokens', 'begin_suppress_tokens',
+  'exponential_decay_length_penalty', 'remove_invalid_values', 'output_scores', 'output_past', 'predict_special_tokens', 'use_bfloat16',
+  'tf_legacy_loss', 'is_llama_config', 'transformers.js_config', 'unsloth_fixed', 'unsloth_version', 'neftune_noise_alpha',
 ] // prettier-ignore
+
+/** What published files name only to say that it is switched off. */
+const switchedOff = ['use_mrope', 'rope_interleaved', 'tie_encoder_decoder', 'add_cross_attention'] as const
 
 /**
  * @param where file to name in errors
@@ -27,6 +34,7 @@ export function parseConfig(json: ConfigJson, where = 'config.json'): ModelConfi
   if (typeof modelType !== 'string' || !isModelType(modelType)) throw unsupportedModel(modelType, where)
   const reader = new ConfigReader(json, where)
   const config = { modelType, ...architectures[modelType].read(reader) }
+  for (const key of switchedOff) reader.expect(key, false)
   const unknown = reader.unread(harmlessKeys)
   if (unknown.length > 0) throw unknownKey(unknown[0], json, reader, where)
   checkDivisors(config, where)

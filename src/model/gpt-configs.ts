@@ -41,7 +41,6 @@ function readSizes(config: ConfigReader, keys: SizeKeys) {
 export function readGpt2(config: ConfigReader): FamilyConfig {
   config.expect('scale_attn_weights', true)
   config.expect('scale_attn_by_inverse_layer_idx', false)
-  config.expect('add_cross_attention', false)
   config.ignore('n_ctx') // the old name of n_positions; the weights decide
   return {
     ...readSizes(config, {

@@ -164,6 +164,7 @@ function readGemmaBlocks<Blocks extends Pick<FamilyConfig, 'width' | 'norm'>>(co
 /** Every second layer has a window; both scores and logits are capped. */
 export function readGemma2(config: ConfigReader): FamilyConfig {
   const blocks = readBlocks(config, { ...gemmaDefaults, keyHeads: 4 })
+  config.ignore('sliding_window_size') // an old name that published files repeat
   const window = config.optionalSize('sliding_window', 4096) ?? null
   const windows = readLayerWindows(config, blocks.layers, window, layer => layer % 2 === 0)
   return { ...readGemmaBlocks(config, blocks), ...readCaps(config, windows, { logits: 30, scores: 50 }) }
@@ -216,7 +217,8 @@ export function readGlm(config: ConfigReader): FamilyConfig {
 
 export function readPhi3(config: ConfigReader): FamilyConfig {
   const blocks = readLlamaBlocks(config, { maxPositions: 4096, epsilon: 1e-5, rotary: { part: 1 } })
-  config.expect('attention_bias', false)
+  for (const key of ['attention_bias', 'mlp_bias', 'lm_head_bias']) config.expect(key, false)
+  for (const key of ['full_attn_mod', 'interpolate_factor']) config.expect(key, 1)
   config.ignore('original_max_position_embeddings') // read by longrope alone
   return withWindows(blocks, allLayers(blocks.layers, config.optionalSize('sliding_window') ?? null))
 }

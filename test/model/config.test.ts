@@ -104,6 +104,8 @@ test.each<[string, ConfigJson, string]>([
   ],
   ['another activation', { ...llama, hidden_act: 'mish' }, 'unsupported-config'],
   ['scores scaled by layer', { model_type: 'gpt2', scale_attn_by_inverse_layer_idx: true }, 'unsupported-config'],
+  ['positions of three kinds', { ...llama, model_type: 'qwen2', use_mrope: true }, 'unsupported-config'],
+  ['a bias of the head', { ...phi3, lm_head_bias: true }, 'unsupported-config'],
   ['unscaled scores', { model_type: 'gpt2', scale_attn_weights: false }, 'unsupported-config'],
   ['a size that is missing', { model_type: 'llama', hidden_size: 8 }, 'bad-config'],
   ['a size that is no number', { ...llama, vocab_size: '29' }, 'bad-config'],

@@ -30,6 +30,20 @@ export const published: Readonly<Record<string, [ConfigJson, number]>> = {
     },
     494_032_768,
   ],
+  'Qwen2.5 0.5B': [
+    {
+      model_type: 'qwen2', vocab_size: 151936, hidden_size: 896, intermediate_size: 4864, num_hidden_layers: 24, num_attention_heads: 14,
+      num_key_value_heads: 2, tie_word_embeddings: true, sliding_window: 32768, use_sliding_window: false, max_window_layers: 24, use_mrope: false,
+    },
+    494_032_768,
+  ],
+  'SmolLM2 135M': [
+    {
+      model_type: 'llama', vocab_size: 49152, hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, num_attention_heads: 9,
+      num_key_value_heads: 3, tie_word_embeddings: true, is_llama_config: true, rope_interleaved: false, rope_theta: 100000, rope_scaling: null,
+    },
+    134_515_008,
+  ],
   'Qwen3 0.6B': [
     {
       model_type: 'qwen3', vocab_size: 151936, hidden_size: 1024, intermediate_size: 3072, num_hidden_layers: 28, num_attention_heads: 16,
@@ -59,6 +73,14 @@ export const published: Readonly<Record<string, [ConfigJson, number]>> = {
       query_pre_attn_scalar: 256, attn_logit_softcapping: 50.0, final_logit_softcapping: 30.0, cache_implementation: 'hybrid',
     },
     2_614_341_888,
+  ],
+  'Gemma 2 9B': [
+    {
+      model_type: 'gemma2', vocab_size: 256000, hidden_size: 3584, intermediate_size: 14336, num_hidden_layers: 42, num_attention_heads: 16,
+      num_key_value_heads: 8, head_dim: 256, hidden_activation: 'gelu_pytorch_tanh', sliding_window: 4096, sliding_window_size: 4096,
+      query_pre_attn_scalar: 256, attn_logit_softcapping: 50.0, final_logit_softcapping: 30.0, cache_implementation: 'hybrid',
+    },
+    9_241_705_984,
   ],
   'Gemma 3 1B': [
     {
