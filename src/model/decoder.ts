@@ -2,9 +2,12 @@
 import { AppError } from '../base/errors.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { canMerge, mergeAdapter, type Adapter } from './adapter.js'
+import { placesBefore } from './block-states.js'
 import { startPlaces } from './decoder-start.js'
 import { isQuantised } from './frozen-tensor.js'
 import { createFusedCache } from './fused-cache.js'
+import type { ModelConfig, Turning } from './model-config.js'
+import { bindParts } from './parts.js'
 import { createPlainCache } from './plain-cache.js'
 import { quantiseModel } from './quantised-model.js'
 import type { BatchDecoder, Decoder } from './step.js'
@@ -13,7 +16,7 @@ import type { Model } from './weights.js'
 export interface DecoderOptions {
   /** Folded into a copy of the weights it touches where weights can do the same and are not quantised. */
   readonly adapter?: Adapter
-  /** Most tokens of a sequence; default: the model's own context. */
+  /** Most tokens of a sequence; default: the model's own context, the first one where longer texts turn otherwise. */
   readonly capacity?: number
   /** `int8` multiplies with codes of 8 bits: two to three times as fast, and nearly the same text. Default `float32`. */
   readonly weights?: 'float32' | 'int8'
@@ -49,11 +52,12 @@ export async function createBatchDecoder(
 ): Promise<BatchDecoder> {
   const { adapter, runtime, threads, rows = 1, weights = 'float32' } = options
   const apart = adapter && (isQuantised(model) || !canMerge(adapter)) ? adapter : undefined
-  const merged = adapter && !apart ? mergeAdapter(model, adapter) : model
+  const before = apart ? placesBefore(bindParts(model, apart)) : 0
+  const capacity = options.capacity ?? ownContext(model.config) - before
+  const places = capacity + before
+  const merged = ofLength(adapter && !apart ? mergeAdapter(model, adapter) : model, places)
   const { config } = merged
   const start = await startPlaces(merged, apart, options)
-  const capacity = options.capacity ?? config.maxPositions - start.length
-  const places = capacity + start.length
   if (config.positions.kind === 'learned' && places > config.maxPositions) throw tooLong(places, config.maxPositions)
   const coded = weights === 'int8' && !isQuantised(merged) ? quantiseModel(merged, { bits: 8 }) : merged
   const cacheOptions = { model: coded, adapter: apart, start, rows, places, runtime, threads }
@@ -83,6 +87,21 @@ export async function createBatchDecoder(
     truncate: (row, kept) => void (lengths[row] = Math.min(lengths[row], Math.max(0, kept))),
     close: () => cache.close(),
   }
+}
+
+function ownContext({ positions, maxPositions }: ModelConfig): number {
+  return positions.kind === 'rotary' && positions.long ? Math.min(positions.long.beyond, maxPositions) : maxPositions
+}
+
+/** The model for texts of up to so many places: what is cached cannot turn anew when a text grows long. */
+function ofLength(model: Model, places: number): Model {
+  const { positions } = model.config
+  if (positions.kind !== 'rotary') return model
+  const settle = ({ long, ...short }: Turning): Turning =>
+    long && places > long.beyond ? { ...short, frequencies: long.frequencies } : short
+  const window = positions.window && settle(positions.window)
+  const settled = { kind: positions.kind, pairs: positions.pairs, ...settle(positions), window }
+  return { ...model, config: { ...model.config, positions: settled } }
 }
 
 function tooLong(capacity: number, positions: number): AppError {

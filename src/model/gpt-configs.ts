@@ -2,7 +2,7 @@
 import type { AlibiPositions } from './model-config.js'
 import type { ConfigReader } from './config-reader.js'
 import { activations, allLayers, plain, type FamilyConfig } from './llama-configs.js'
-import { alibiSlopes, rotaryFrequencies } from './rotary.js'
+import { alibiSlopes, readTurning } from './rotary.js'
 
 const allBias = { qkv: true, attentionOut: true, mlp: true, head: false }
 
@@ -127,16 +127,13 @@ export function readGptNeoX(config: ConfigReader): FamilyConfig {
     inner: 'intermediate_size',
     epsilon: 'layer_norm_eps',
   })
+  const maxPositions = config.size('max_position_embeddings', 2048)
   const rotary = { thetaKey: 'rotary_emb_base', part: 0.25, partKey: 'rotary_pct' }
   const attention = config.flag('attention_bias', true)
   return {
     ...sizes,
-    maxPositions: config.size('max_position_embeddings', 2048),
-    positions: {
-      kind: 'rotary',
-      frequencies: rotaryFrequencies(config, sizes.headWidth, rotary),
-      pairs: 'halves',
-    },
+    maxPositions,
+    positions: { kind: 'rotary', ...readTurning(config, { ...sizes, maxPositions }, rotary), pairs: 'halves' },
     branches: config.flag('use_parallel_residual', true) ? 'parallel' : 'serial',
     activation: config.choice('hidden_act', activations, 'gelu'),
     bias: { ...allBias, qkv: attention, attentionOut: attention },
@@ -184,11 +181,12 @@ export function readFalcon(config: ConfigReader): FamilyConfig {
     throw config.unsupported('num_ln_in_parallel_attn', '1, or 2 where new_decoder_architecture is true')
   const bias = config.flag('bias', false)
   const keyHeads = readFalconKeyHeads(config, sizes.heads, grouped)
+  const maxPositions = config.size('max_position_embeddings', 2048)
   return {
     ...sizes,
     keyHeads,
-    maxPositions: config.size('max_position_embeddings', 2048),
-    positions: readFalconPositions(config, sizes),
+    maxPositions,
+    positions: readFalconPositions(config, { ...sizes, maxPositions }),
     branches: parallel ? 'parallel' : 'serial',
     mlpNorm: !parallel || norms === 2,
     activation: config.choice('activation', activations, 'gelu'),
@@ -209,10 +207,10 @@ function readFalconKeyHeads(config: ConfigReader, heads: number, grouped: boolea
 
 function readFalconPositions(
   config: ConfigReader,
-  { heads, headWidth }: { readonly heads: number; readonly headWidth: number },
+  { heads, headWidth, maxPositions }: Pick<FamilyConfig, 'heads' | 'headWidth' | 'maxPositions'>,
 ): FamilyConfig['positions'] {
-  const frequencies = rotaryFrequencies(config, headWidth)
-  if (!config.flag('alibi', false)) return { kind: 'rotary', frequencies, pairs: 'halves' }
+  const turning = readTurning(config, { headWidth, maxPositions })
+  if (!config.flag('alibi', false)) return { kind: 'rotary', ...turning, pairs: 'halves' }
   const alibi: AlibiPositions = { kind: 'alibi', slopes: alibiSlopes(heads), factor: headWidth ** -0.5, rounded: true }
   return alibi
 }

@@ -1,7 +1,7 @@
 // config.json of the families that descend from LLaMA to the shape of one decoder.
 import type { Activation, ModelConfig } from './model-config.js'
 import type { ConfigReader } from './config-reader.js'
-import { layeredFrequencies, rotaryFrequencies, type RotaryDefaults } from './rotary.js'
+import { readLayeredTurning, readTurning, type RotaryDefaults } from './rotary.js'
 
 /** What a row of the table reads; the type is the row's name. */
 export type FamilyConfig = Omit<ModelConfig, 'modelType'>
@@ -41,8 +41,8 @@ interface Defaults {
 
 function readBlocks(config: ConfigReader, defaults: Defaults = {}): Omit<FamilyConfig, 'activation'> {
   const shape = readShape(config, defaults)
-  const frequencies = rotaryFrequencies(config, shape.headWidth, defaults.rotary)
-  return { ...shape, positions: { kind: 'rotary', frequencies, pairs: defaults.pairs ?? 'halves' } }
+  const turning = readTurning(config, shape, defaults.rotary)
+  return { ...shape, positions: { kind: 'rotary', ...turning, pairs: defaults.pairs ?? 'halves' } }
 }
 
 function readShape(config: ConfigReader, defaults: Defaults): Omit<FamilyConfig, 'activation' | 'positions'> {
@@ -173,7 +173,7 @@ export function readGemma2(config: ConfigReader): FamilyConfig {
 /** Five layers with a window of their own frequencies, then one without; each head has its norm. */
 export function readGemma3(config: ConfigReader): FamilyConfig {
   const shape = readShape(config, { ...gemmaDefaults, keyHeads: 4, maxPositions: 131072 })
-  const { local, global } = layeredFrequencies(config, shape.headWidth, { local: 10000, global: 1e6 })
+  const { local, global } = readLayeredTurning(config, shape, { local: 10000, global: 1e6 })
   const every = config.size(['sliding_window_pattern', '_sliding_window_pattern'], 6)
   const window = config.optionalSize('sliding_window', 4096) ?? null
   const windows = readLayerWindows(config, shape.layers, window, layer => (layer + 1) % every !== 0)
@@ -183,7 +183,7 @@ export function readGemma3(config: ConfigReader): FamilyConfig {
     ...caps,
     attention: { ...attention, cap: undefined }, // transformers reads attn_logit_softcapping and applies it to no score
     headNorm: 'shared',
-    positions: { kind: 'rotary', frequencies: global, windowFrequencies: local, pairs: 'halves' },
+    positions: { kind: 'rotary', ...global, window: local, pairs: 'halves' },
   }
 }
 
@@ -216,10 +216,11 @@ export function readGlm(config: ConfigReader): FamilyConfig {
 }
 
 export function readPhi3(config: ConfigReader): FamilyConfig {
-  const blocks = readLlamaBlocks(config, { maxPositions: 4096, epsilon: 1e-5, rotary: { part: 1 } })
+  const originalPositions = config.size('original_max_position_embeddings', 4096)
+  const rotary = { part: 1, originalPositions }
+  const blocks = readLlamaBlocks(config, { maxPositions: 4096, epsilon: 1e-5, rotary })
   for (const key of ['attention_bias', 'mlp_bias', 'lm_head_bias']) config.expect(key, false)
   for (const key of ['full_attn_mod', 'interpolate_factor']) config.expect(key, 1)
-  config.ignore('original_max_position_embeddings') // read by longrope alone
   return withWindows(blocks, allLayers(blocks.layers, config.optionalSize('sliding_window') ?? null))
 }
 

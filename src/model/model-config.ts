@@ -91,11 +91,18 @@ export interface ModelConfig {
 type Positions = { readonly kind: 'learned' } | RotaryPositions | AlibiPositions
 
 /** Pair i of a head turns by `position * frequencies[i]` radians; what the pairs do not cover stays. */
-export interface RotaryPositions {
-  readonly kind: 'rotary'
+export interface Turning {
   readonly frequencies: readonly number[]
-  /** Frequencies of layers with a window, where they differ (Gemma 3). */
-  readonly windowFrequencies?: readonly number[]
+  /** Factor of the turned pairs; absent is 1. */
+  readonly gain?: number
+  /** Frequencies of texts with positions beyond so many, where they differ. */
+  readonly long?: { readonly frequencies: readonly number[]; readonly beyond: number }
+}
+
+export interface RotaryPositions extends Turning {
+  readonly kind: 'rotary'
+  /** Of layers with a window, where they turn differently (Gemma 3). */
+  readonly window?: Turning
   /** Pair i is (i, i + R/2) of the R turned places, or (2i, 2i + 1). */
   readonly pairs: 'halves' | 'neighbours'
 }

@@ -1,8 +1,8 @@
 // Positions of tokens to graph nodes: the turning of queries and keys, or a penalty of scores by the place of the key.
 import { fromBfloat16, toBfloat16 } from '../formats/half.js'
-import { add, concat, constant, gather, mul, reshape, split, transpose } from '../graph/build.js'
+import { add, cast, concat, constant, gather, less, mul, reduceMax, reshape, scalar, split, transpose, where } from '../graph/build.js' // prettier-ignore
 import type { Node } from '../graph/graph.js'
-import type { AlibiPositions, ModelConfig, RotaryPositions } from './model-config.js'
+import type { AlibiPositions, ModelConfig, RotaryPositions, Turning } from './model-config.js'
 
 /** Queries or keys [B, T, n, D] to the same, turned by their positions. */
 type Turn = (x: Node) => Node
@@ -14,8 +14,8 @@ type Turn = (x: Node) => Node
 export function rotations(config: ModelConfig, positions: Node, limit: number): (layer: number) => Turn {
   const kind = config.positions
   if (kind.kind !== 'rotary') return () => x => x
-  const turn = rotation(kind, kind.frequencies, positions, limit)
-  const local = kind.windowFrequencies && rotation(kind, kind.windowFrequencies, positions, limit)
+  const turn = rotation(kind, kind.pairs, positions, limit)
+  const local = kind.window && rotation(kind.window, kind.pairs, positions, limit)
   return layer => (local && config.attention.windows[layer] !== null ? local : turn)
 }
 
@@ -23,18 +23,21 @@ export function rotations(config: ModelConfig, positions: Node, limit: number): 
  * Turns each pair (a, b) of a head by position · frequency; with R turned places in halves: [a, b]·[cos, cos] + [b, a]·[−sin, sin].
  * Neighbours are the same with each pair side by side.
  */
-function rotation({ pairs }: RotaryPositions, frequencies: readonly number[], positions: Node, limit: number): Turn {
+function rotation(turning: Turning, pairs: RotaryPositions['pairs'], positions: Node, limit: number): Turn {
+  const { frequencies, gain = 1 } = turning
   const half = frequencies.length
   const pairOf = (column: number): number => (pairs === 'halves' ? column % half : Math.floor(column / 2))
   const isFirst = (column: number): boolean => (pairs === 'halves' ? column < half : column % 2 === 0)
-  const table = (of: (angle: number, column: number) => number): Node => {
+  const tableOf = (of: (angle: number, column: number) => number, frequencies: readonly number[]): Node => {
     const data = Float32Array.from({ length: limit * 2 * half }, (_, i) => {
       const column = i % (2 * half)
-      return of(Math.floor(i / (2 * half)) * frequencies[pairOf(column)], column)
+      return gain * of(Math.floor(i / (2 * half)) * frequencies[pairOf(column)], column)
     })
     const rows = gather(constant({ dtype: 'float32', shape: [limit, 2 * half], data }), positions)
     return reshape(rows, [...positions.shape, 1, 2 * half])
   }
+  const table = (of: (angle: number, column: number) => number): Node =>
+    byLength(turning, positions, limit, frequencies => tableOf(of, frequencies))
   const cosine = table(Math.cos)
   const sine = table((angle, column) => (isFirst(column) ? -Math.sin(angle) : Math.sin(angle)))
   const swap = pairs === 'halves' ? swapHalves : swapNeighbours
@@ -44,6 +47,19 @@ function rotation({ pairs }: RotaryPositions, frequencies: readonly number[], po
     const result = add(mul(turned, cosine), mul(swap(turned), sine))
     return rest === 0 ? result : concat([result, still], -1)
   }
+}
+
+/** One position beyond the first context turns all places of all rows by the frequencies of long texts. */
+function byLength(
+  { frequencies, long }: Turning,
+  positions: Node,
+  limit: number,
+  table: (frequencies: readonly number[]) => Node,
+): Node {
+  const short = table(frequencies)
+  if (long === undefined || limit <= long.beyond) return short
+  const last = reduceMax(cast(positions, 'float32'))
+  return where(less(last, scalar(long.beyond)), short, table(long.frequencies))
 }
 
 function swapHalves(x: Node): Node {

@@ -1,16 +1,14 @@
 // Positions without learned rows: settings of a config.json to turning angles per position, or to slopes of a penalty.
 import type { ConfigReader } from './config-reader.js'
+import type { Turning } from './model-config.js'
+import { scalings, type PlainTurning, type ScalingSettings } from './rotary-scaling.js'
 
 type Settings = Readonly<Record<string, unknown>>
 
-/** A rule that scales the plain frequencies (radians per position). */
-type Scaling = (frequencies: number[], take: (key: string) => number) => number[]
-
-/** Sources: transformers modeling_rope_utils.py. */
-const scalings: Readonly<Record<string, Scaling>> = {
-  default: frequencies => frequencies,
-  linear: (frequencies, take) => frequencies.map(f => f / take('factor')),
-  llama3: scaleLlama3,
+/** The sizes that positions depend on. */
+export interface RotarySizes {
+  readonly headWidth: number
+  readonly maxPositions: number
 }
 
 /** What a family calls its settings, and what they are when nothing is written. */
@@ -20,14 +18,16 @@ export interface RotaryDefaults {
   /** Share of the head that turns; without it the family turns whole heads only. */
   readonly part?: number
   readonly partKey?: string
+  /** Positions of the first training, where they are named outside the settings. */
+  readonly originalPositions?: number
 }
 
 /**
- * Frequencies of the turned pairs from `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before).
+ * How pairs turn, from `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before).
  * @throws AppError `unsupported-config` for other kinds of scaling
  */
-export function rotaryFrequencies(config: ConfigReader, headWidth: number, defaults: RotaryDefaults = {}): number[] {
-  const { theta = 10000, thetaKey = 'rope_theta', partKey = 'partial_rotary_factor' } = defaults
+export function readTurning(config: ConfigReader, sizes: RotarySizes, defaults: RotaryDefaults = {}): Turning {
+  const { theta = 10000, thetaKey = 'rope_theta', partKey = 'partial_rotary_factor', originalPositions } = defaults
   const [key, settings] = readSettings(config)
   if (defaults.part !== undefined) config.ignore(partKey)
   const written = defaults.part === undefined ? undefined : (config.value(partKey) as number | undefined)
@@ -36,19 +36,20 @@ export function rotaryFrequencies(config: ConfigReader, headWidth: number, defau
     throw config.unsupported(key, 'partial_rotary_factor 1')
   const base = (settings.rope_theta as number | undefined) ?? config.number(thetaKey, theta)
   config.ignore(thetaKey)
-  return scaledFrequencies(config, key, settings, base, Math.floor(headWidth * part))
+  const plain = plainTurning(base, Math.floor(sizes.headWidth * part), sizes.maxPositions)
+  return scaledTurning(config, key, settings, { ...plain, originalPositions })
 }
 
 /**
- * Frequencies of the layers with a window and of the others, from settings of each kind of layer or from
+ * How pairs turn in layers with a window and in the others, from settings of each kind of layer or from
  * `rope_local_base_freq`, `rope_theta` and `rope_scaling` (before).
  * @throws AppError `unsupported-config`
  */
-export function layeredFrequencies(
+export function readLayeredTurning(
   config: ConfigReader,
-  headWidth: number,
+  { headWidth, maxPositions }: RotarySizes,
   theta: { readonly local: number; readonly global: number },
-): { readonly local: number[]; readonly global: number[] } {
+): { readonly local: Turning; readonly global: Turning } {
   const byKind = asSettings(config.value('rope_parameters'))
   const key = byKind ? 'rope_parameters' : 'rope_scaling'
   const old = asSettings(config.value('rope_scaling'))
@@ -58,8 +59,10 @@ export function layeredFrequencies(
   const globalBase = config.number('rope_theta', theta.global)
   if (byKind && Object.keys(byKind).some(kind => kind !== 'sliding_attention' && kind !== 'full_attention'))
     throw config.unsupported(key, 'sliding_attention and full_attention inside')
-  const read = (settings: Settings, base: number): number[] =>
-    scaledFrequencies(config, key, settings, (settings.rope_theta as number | undefined) ?? base, headWidth)
+  const read = (settings: Settings, base: number): Turning => {
+    const plain = plainTurning((settings.rope_theta as number | undefined) ?? base, headWidth, maxPositions)
+    return scaledTurning(config, key, settings, plain)
+  }
   return { local: read(local, localBase), global: read(global, globalBase) }
 }
 
@@ -69,42 +72,47 @@ function readSettings(config: ConfigReader): [string, Settings] {
   return settings ? ['rope_parameters', settings] : [old ? 'rope_scaling' : 'rope_parameters', old ?? {}]
 }
 
-/** Keys of the settings that were read elsewhere or that only other kinds of scaling read. */
-const knownSettings = new Set([
-  'rope_type', 'type', 'rope_theta', 'partial_rotary_factor', 'factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings',
-]) // prettier-ignore
-
-function scaledFrequencies(
-  config: ConfigReader,
-  key: string,
-  settings: Settings,
-  base: number,
-  turned: number,
-): number[] {
-  const kind = settings.rope_type ?? settings.type ?? 'default'
-  const unknown = Object.keys(settings).find(name => !knownSettings.has(name))
-  if (typeof kind !== 'string' || !Object.hasOwn(scalings, kind))
-    throw config.unsupported(key, Object.keys(scalings).join(', '))
-  if (unknown !== undefined) throw config.unsupported(key, `no ${unknown} inside`)
-  const plain = Array.from({ length: Math.ceil(turned / 2) }, (_, i) => base ** ((-2 * i) / turned))
-  return scalings[kind](plain, name => {
-    const value = settings[name]
-    if (typeof value === 'number' && value > 0) return value
-    throw config.unsupported(key, `a positive ${name}`)
-  })
+function plainTurning(base: number, turned: number, maxPositions: number): PlainTurning {
+  const frequencies = Array.from({ length: Math.ceil(turned / 2) }, (_, i) => base ** ((-2 * i) / turned))
+  return { base, turned, frequencies, maxPositions }
 }
 
-/** Long waves are stretched by `factor`, short ones stay, those between are blended. */
-function scaleLlama3(frequencies: number[], take: (key: string) => number): number[] {
-  const [factor, low, high] = [take('factor'), take('low_freq_factor'), take('high_freq_factor')]
-  const context = take('original_max_position_embeddings')
-  return frequencies.map(frequency => {
-    const turns = (context * frequency) / (2 * Math.PI)
-    if (turns > high) return frequency
-    if (turns < low) return frequency / factor
-    const smooth = (turns - low) / (high - low)
-    return ((1 - smooth) * frequency) / factor + smooth * frequency
-  })
+/** Settings that were read elsewhere or that files of several kinds have, whether they are read there or not. */
+const sharedSettings = [
+  'rope_type', 'type', 'rope_theta', 'partial_rotary_factor', 'factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings',
+] // prettier-ignore
+
+function scaledTurning(config: ConfigReader, key: string, settings: Settings, plain: PlainTurning): Turning {
+  const kind = settings.rope_type ?? settings.type ?? 'default'
+  if (typeof kind !== 'string' || !Object.hasOwn(scalings, kind))
+    throw config.unsupported(key, Object.keys(scalings).join(', '))
+  const { own, scale } = scalings[kind]
+  const unknown = Object.keys(settings).find(name => !sharedSettings.includes(name) && !own.includes(name))
+  if (unknown !== undefined) throw config.unsupported(key, `no ${unknown} inside`)
+  return scale(plain, checkedSettings(config, key, settings))
+}
+
+function checkedSettings(config: ConfigReader, key: string, settings: Settings): ScalingSettings {
+  const isPositive = (value: unknown): value is number => typeof value === 'number' && value > 0
+  const positive = (name: string): number => {
+    const value = settings[name]
+    if (isPositive(value)) return value
+    throw config.unsupported(key, `a positive ${name}`)
+  }
+  return {
+    positive,
+    optional: name => ((settings[name] ?? undefined) === undefined ? undefined : positive(name)),
+    flag: (name, fallback) => {
+      const value = settings[name] ?? fallback
+      if (typeof value === 'boolean') return value
+      throw config.unsupported(key, `${name} true or false`)
+    },
+    positives: (name, count) => {
+      const values = settings[name]
+      if (Array.isArray(values) && values.length === count && values.every(isPositive)) return values
+      throw config.unsupported(key, `${count} positive numbers in ${name}`)
+    },
+  }
 }
 
 /**

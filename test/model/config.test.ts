@@ -62,7 +62,7 @@ test.each<[string, ConfigJson, string]>([
     'unsupported-config',
   ],
   [
-    'positions of longrope',
+    'factors of longrope that are fewer than the pairs',
     { ...phi3, rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [1] } },
     'unsupported-config',
   ],
@@ -95,7 +95,16 @@ test.each<[string, ConfigJson, string]>([
   ],
   ['too few kinds of layers', { ...published['GPT-Neo 125M'][0], num_layers: 11 }, 'unsupported-config'],
   ['an odd number of turned places', { ...published['GPT-J 6B'][0], rotary_dim: 7 }, 'unsupported-config'],
-  ['another scaling of positions', { ...llama, rope_scaling: { rope_type: 'yarn', factor: 2 } }, 'unsupported-config'],
+  [
+    'another scaling of positions',
+    { ...llama, rope_scaling: { rope_type: 'dynamic', factor: 2 } },
+    'unsupported-config',
+  ],
+  [
+    'a setting of yarn in another kind',
+    { ...llama, rope_scaling: { rope_type: 'linear', factor: 2, beta_fast: 2 } },
+    'unsupported-config',
+  ],
   ['scaling without its factor', { ...llama, rope_scaling: { rope_type: 'linear' } }, 'unsupported-config'],
   [
     'rotation of a part of the head',
@@ -148,4 +157,33 @@ test('Gemma 2 caps its scores, Gemma 3 only reads the key', () => {
   const [second, third] = ['gemma2', 'gemma3_text'].map(model_type => parseConfig({ ...capped, model_type }))
   expect([second.attention.cap, third.attention.cap]).toEqual([2, undefined])
   expect([second.logitCap, third.logitCap]).toEqual([3, 3])
+})
+
+const scaled = (rope_scaling: ConfigJson): unknown =>
+  parseConfig({ ...llama, hidden_size: 64, max_position_embeddings: 256, rope_scaling }).positions
+
+test('yarn turns as in transformers', () => {
+  const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 }
+  const close = (numbers: readonly number[]): readonly unknown[] => numbers.map(value => expect.closeTo(value, 7))
+  expect(scaled(yarn)).toMatchObject({
+    frequencies: close([1.0, 0.237170815, 0.049999997, 0.007905695, 0.0025, 0.000790569, 0.00025, 7.9057e-5]),
+    gain: expect.closeTo(1.138629436, 7),
+  })
+  const other = { ...yarn, beta_fast: 8, beta_slow: 0.5, truncate: false, mscale: 0.7, mscale_all_dim: 1.2 }
+  expect(scaled(other)).toMatchObject({
+    frequencies: close([1.0, 0.238408461, 0.044248302, 0.007905695, 0.0025, 0.000790569, 0.00025, 7.9057e-5]),
+    gain: expect.closeTo(0.940571525, 7),
+  })
+  expect(scaled({ ...other, attention_factor: 1.5 })).toMatchObject({ gain: 1.5 })
+  expect(scaled({ ...yarn, factor: null })).toEqual(scaled(yarn)) // 256 / 64
+})
+
+test('longrope has the ratio of the contexts in its gain, unless a factor is written', () => {
+  const factors = { short_factor: new Array(8).fill(1), long_factor: new Array(8).fill(2) }
+  const longrope = { type: 'longrope', ...factors, original_max_position_embeddings: 64 }
+  const gain = Math.sqrt(1 + Math.log(4) / Math.log(64))
+  expect(scaled(longrope)).toMatchObject({ gain, long: { beyond: 64 } })
+  expect(scaled({ ...longrope, factor: 64 })).toMatchObject({ gain: Math.SQRT2 })
+  expect(scaled({ ...longrope, factor: 1 })).toMatchObject({ gain: 1 })
+  expect(scaled({ ...longrope, attention_factor: 1.25 })).toMatchObject({ gain: 1.25 })
 })

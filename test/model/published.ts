@@ -173,4 +173,13 @@ export const published: Readonly<Record<string, [ConfigJson, number]>> = {
     },
     3_821_079_552,
   ],
+  'Phi-4 mini': [
+    {
+      model_type: 'phi3', vocab_size: 200064, hidden_size: 3072, intermediate_size: 8192, num_hidden_layers: 32, num_attention_heads: 24,
+      num_key_value_heads: 8, max_position_embeddings: 131072, original_max_position_embeddings: 4096, partial_rotary_factor: 0.75,
+      rope_scaling: { type: 'longrope', short_factor: new Array(48).fill(1), long_factor: new Array(48).fill(32) }, tie_word_embeddings: true,
+      sliding_window: 262144, full_attn_mod: 1, interpolate_factor: 1, lm_head_bias: false, mlp_bias: false, attention_bias: false,
+    },
+    3_836_021_760,
+  ],
 } // prettier-ignore

@@ -23,6 +23,8 @@ SMALL = dict(**TOKENS, hidden_size=24, intermediate_size=40, num_hidden_layers=2
 GPT2 = dict(**TOKENS, n_embd=32, n_layer=2, n_head=4, n_positions=64)
 FALCON = dict(**TOKENS, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, ffn_hidden_size=40)
 NO_PADDING = dict(pad_token_id=None)
+YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, beta_slow=0.1, original_max_position_embeddings=16)
+LONGROPE = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.1, 1.3], long_factor=[1.5, 3.0, 6.0])
 LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)
 
 # A window must reach over the six places of padding (see draw_batch): PyTorch has NaN where nothing is visible.
@@ -72,6 +74,10 @@ BASES = {
     "glm4": lambda: transformers.Glm4Config(**SMALL, **NO_PADDING, num_key_value_heads=1, head_dim=12, attention_bias=False),
     "phi3": lambda: transformers.Phi3Config(
         **SMALL, **NO_PADDING, num_key_value_heads=2, sliding_window=8, rope_parameters=dict(rope_theta=10000.0, partial_rotary_factor=0.67)
+    ),
+    "llama-yarn": lambda: transformers.LlamaConfig(**SMALL, num_key_value_heads=2, rope_parameters=YARN),
+    "phi3-longrope": lambda: transformers.Phi3Config(
+        **SMALL, **NO_PADDING, num_key_value_heads=2, original_max_position_embeddings=22, rope_parameters=LONGROPE
     ),
 }
 
