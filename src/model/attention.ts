@@ -65,7 +65,7 @@ export function blockAttention(config: ModelConfig, tokens: BlockTokens): Attend
   const before = prefix ? prefixBlocks(config, positions, prefix) : () => []
   return (query, key, value, layer) => {
     const own = { key: headsFirst(key), value: headsFirst(value), bias: bias(layer) }
-    return byStretches(config, query, before(layer), own)
+    return byStretches(attentionOf(config, layer), query, before(layer), own)
   }
 }
 
@@ -73,10 +73,10 @@ export function blockAttention(config: ModelConfig, tokens: BlockTokens): Attend
 const stretchLength = 256
 
 /** Queries in stretches, each over the keys up to its last one: what comes later is hidden from it anyway. */
-function byStretches(config: ModelConfig, query: Node, before: readonly KeyBlock[], own: KeyBlock): Node {
+function byStretches(heads: LayerAttention, query: Node, before: readonly KeyBlock[], own: KeyBlock): Node {
   const [batch, length] = query.shape
   const number = Math.ceil(length / stretchLength)
-  if (number === 1) return attendOver(config, query, [...before, own])
+  if (number === 1) return attendOver(heads, query, [...before, own])
   const stretches = evenStretches(length, number)
   const queries = split(query, 1, stretches.map(({ size }) => size)) // prettier-ignore
   // from the last to the first, each block a piece of the one before: so their gradients add up in small pieces
@@ -86,7 +86,7 @@ function byStretches(config: ModelConfig, query: Node, before: readonly KeyBlock
     const { start, end, size } = stretches[i]
     seen = { key: slice(seen.key, 2, 0, end), value: slice(seen.value, 2, 0, end), bias: own.bias }
     const blocks = [...before, { ...seen, bias: seen.bias && slice(seen.bias, 3, 0, end) }]
-    const part = attendOver(config, queries[i], blocks.map(block => ({ ...block, bias: rowsOf(block.bias, start, end) }))) // prettier-ignore
+    const part = attendOver(heads, queries[i], blocks.map(block => ({ ...block, bias: rowsOf(block.bias, start, end) }))) // prettier-ignore
     mixed.unshift(reshape(part, [batch, size, part.shape[1]]))
   }
   return reshape(concat(mixed, 1), [batch * length, mixed[0].shape[2]])
@@ -151,7 +151,7 @@ export function cachedAttention(config: ModelConfig, { cached, mask, positions, 
   return (query, newKey, newValue, layer) => {
     const [ownKey, ownValue] = [headsFirst(newKey), headsFirst(newValue)]
     store(layer, ownKey, ownValue)
-    return attendOver(config, query, [
+    return attendOver(attentionOf(config, layer), query, [
       { ...cached(layer), bias: pastBias(layer) },
       { key: ownKey, value: ownValue, bias: ownBias(layer) },
     ])
@@ -184,7 +184,13 @@ export function updatingAttention(config: ModelConfig, { cached, store, ...place
     const added = { key: flat(key, keyHeads), value: flat(value, keyHeads) }
     const { mixed, ...updated } = cachedTokens(
       { query: flat(query, heads), ...added, pastKey, pastValue, ...places },
-      { heads, keyHeads, scale: attention.scale, cap: attention.cap ?? 0, window: attention.windows[layer] ?? 0 },
+      {
+        heads,
+        keyHeads,
+        scale: attention.scales[layer],
+        cap: attention.cap ?? 0,
+        window: attention.windows[layer] ?? 0,
+      },
     )
     store(layer, updated, added)
     return mixed
@@ -227,19 +233,29 @@ function perWindow<Value>(
   }
 }
 
+/** What the scores of a layer are made with. */
+interface LayerAttention extends Pick<ModelConfig, 'heads' | 'keyHeads' | 'headWidth'> {
+  readonly scale: number
+  readonly cap?: number
+}
+
+function attentionOf({ heads, keyHeads, headWidth, attention }: ModelConfig, layer: number): LayerAttention {
+  return { heads, keyHeads, headWidth, scale: attention.scales[layer], cap: attention.cap }
+}
+
 /**
  * Softmax over the keys of all blocks together.
  * @param query [B, T, H, D]
  * @returns [B·T, H·D]
  */
-function attendOver(config: ModelConfig, query: Node, blocks: readonly KeyBlock[]): Node {
-  const { heads, keyHeads, headWidth, attention } = config
+function attendOver(own: LayerAttention, query: Node, blocks: readonly KeyBlock[]): Node {
+  const { heads, keyHeads, headWidth, scale, cap } = own
   const [batch, length] = query.shape
   const rows = (heads / keyHeads) * length
-  const grouped = groupQueries(config, query)
+  const grouped = groupQueries(own, query)
   const scores = blocks.map(({ key, bias }) => {
-    const product = matmul(grouped, key, { transposeB: true, alpha: attention.scale / (attention.cap ?? 1) })
-    const score = capped(reshape(product, [batch, heads, length, key.shape[2]]), attention.cap)
+    const product = matmul(grouped, key, { transposeB: true, alpha: scale / (cap ?? 1) })
+    const score = capped(reshape(product, [batch, heads, length, key.shape[2]]), cap)
     return bias === undefined ? score : add(score, bias)
   })
   const sizes = blocks.map(({ key }) => key.shape[2])
@@ -258,7 +274,7 @@ function capped(score: Node, cap: number | undefined): Node {
 }
 
 /** [B, T, H, D] to [B, Hk, (H/Hk)·T, D]: the queries that share a key head stand below each other. */
-function groupQueries({ heads, keyHeads, headWidth }: ModelConfig, query: Node): Node {
+function groupQueries({ heads, keyHeads, headWidth }: LayerAttention, query: Node): Node {
   const [batch, length] = query.shape
   const grouped = reshape(query, [batch, length, keyHeads, heads / keyHeads, headWidth])
   return reshape(transpose(grouped, [0, 2, 3, 1, 4]), [batch, keyHeads, (heads / keyHeads) * length, headWidth])

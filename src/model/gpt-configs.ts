@@ -32,25 +32,29 @@ function readSizes(config: ConfigReader, keys: SizeKeys) {
     headWidth,
     innerWidth: keys.inner === undefined ? 4 * width : config.size(keys.inner, 4 * width),
     norm: { kind: 'layer' as const, epsilon: config.number(keys.epsilon, 1e-5), offset: 0 as const },
-    attention: { scale: headWidth ** -0.5, windows: allLayers(layers, null) },
+    attention: { scales: allLayers(layers, headWidth ** -0.5), windows: allLayers(layers, null) },
     bias: allBias,
     initializerRange: config.number('initializer_range', 0.02),
   }
 }
 
+/** Some were trained with scores that are not scaled by the head, or divided by the number of the layer too. */
 export function readGpt2(config: ConfigReader): FamilyConfig {
-  config.expect('scale_attn_weights', true)
-  config.expect('scale_attn_by_inverse_layer_idx', false)
   config.ignore('n_ctx') // the old name of n_positions; the weights decide
+  const sizes = readSizes(config, {
+    vocabulary: 50257,
+    width: ['n_embd', 768],
+    layers: ['n_layer', 12],
+    heads: ['n_head', 12],
+    inner: 'n_inner',
+    epsilon: 'layer_norm_epsilon',
+  })
+  const byHead = config.flag('scale_attn_weights', true)
+  const byLayer = config.flag('scale_attn_by_inverse_layer_idx', false)
+  const scales = sizes.attention.scales.map((scale, layer) => (byHead ? scale : 1) / (byLayer ? layer + 1 : 1))
   return {
-    ...readSizes(config, {
-      vocabulary: 50257,
-      width: ['n_embd', 768],
-      layers: ['n_layer', 12],
-      heads: ['n_head', 12],
-      inner: 'n_inner',
-      epsilon: 'layer_norm_epsilon',
-    }),
+    ...sizes,
+    attention: { ...sizes.attention, scales },
     maxPositions: config.size('n_positions', 1024),
     positions: { kind: 'learned' },
     activation: config.choice('activation_function', activations, 'gelu_new'),
@@ -73,7 +77,7 @@ export function readGptNeo(config: ConfigReader): FamilyConfig {
     ...sizes,
     maxPositions: config.size('max_position_embeddings', 2048),
     positions: { kind: 'learned' },
-    attention: { scale: 1, windows: kinds.map(kind => (kind === 'local' ? window : null)) },
+    attention: { scales: kinds.map(() => 1), windows: kinds.map(kind => (kind === 'local' ? window : null)) },
     activation: config.choice('activation_function', activations, 'gelu_new'),
     bias: { ...allBias, qkv: false },
     tied: config.flag('tie_word_embeddings', true),

@@ -61,7 +61,7 @@ function readShape(config: ConfigReader, defaults: Defaults): Omit<FamilyConfig,
     innerWidth: config.size('intermediate_size'),
     maxPositions: config.size('max_position_embeddings', defaults.maxPositions ?? 2048),
     norm: { kind: 'rms', epsilon: config.number('rms_norm_eps', defaults.epsilon ?? 1e-6), offset: 0 },
-    attention: { scale: headWidth ** -0.5, windows: allLayers(layers, null) },
+    attention: { scales: allLayers(layers, headWidth ** -0.5), windows: allLayers(layers, null) },
     bias: noBias,
     tied: config.flag('tie_word_embeddings', defaults.tied ?? false),
     initializerRange: config.number('initializer_range', 0.02),
@@ -195,8 +195,9 @@ function readCaps(
   config.ignore('hidden_act') // only hidden_activation is read
   const scale = config.optionalNumber('query_pre_attn_scalar', 256)
   if (scale === undefined) throw config.unsupported('query_pre_attn_scalar', 'a positive number')
+  const cap = config.optionalNumber('attn_logit_softcapping', defaults.scores)
   return {
-    attention: { scale: scale ** -0.5, cap: config.optionalNumber('attn_logit_softcapping', defaults.scores), windows },
+    attention: { scales: windows.map(() => scale ** -0.5), cap, windows },
     logitCap: config.optionalNumber('final_logit_softcapping', defaults.logits),
     activation: config.choice('hidden_activation', activations, 'gelu_pytorch_tanh'),
   }

@@ -55,8 +55,8 @@ export interface ModelConfig {
   readonly headNorm: 'none' | 'shared' | 'each'
   readonly positions: Positions
   readonly attention: {
-    /** Factor of the scores. */
-    readonly scale: number
+    /** Of each layer: factor of the scores. */
+    readonly scales: readonly number[]
     /** Scores pass through cap · tanh(score / cap). */
     readonly cap?: number
     /** Of each layer: how many positions a query sees, itself included; null for all before it. */

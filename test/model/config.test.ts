@@ -112,10 +112,9 @@ test.each<[string, ConfigJson, string]>([
     'unsupported-config',
   ],
   ['another activation', { ...llama, hidden_act: 'mish' }, 'unsupported-config'],
-  ['scores scaled by layer', { model_type: 'gpt2', scale_attn_by_inverse_layer_idx: true }, 'unsupported-config'],
   ['positions of three kinds', { ...llama, model_type: 'qwen2', use_mrope: true }, 'unsupported-config'],
   ['a bias of the head', { ...phi3, lm_head_bias: true }, 'unsupported-config'],
-  ['unscaled scores', { model_type: 'gpt2', scale_attn_weights: false }, 'unsupported-config'],
+  ['unscaled scores', { ...published['GPT-J 6B'][0], scale_attn_weights: false }, 'unsupported-config'],
   ['a size that is missing', { model_type: 'llama', hidden_size: 8 }, 'bad-config'],
   ['a size that is no number', { ...llama, vocab_size: '29' }, 'bad-config'],
   ['a flag that is no flag', { ...llama, tie_word_embeddings: 'no' }, 'bad-config'],
@@ -186,4 +185,12 @@ test('longrope has the ratio of the contexts in its gain, unless a factor is wri
   expect(scaled({ ...longrope, factor: 64 })).toMatchObject({ gain: Math.SQRT2 })
   expect(scaled({ ...longrope, factor: 1 })).toMatchObject({ gain: 1 })
   expect(scaled({ ...longrope, attention_factor: 1.25 })).toMatchObject({ gain: 1.25 })
+})
+
+test('GPT-2 may leave its scores unscaled, and divide them by the number of the layer', () => {
+  const scales = (json: ConfigJson): readonly number[] => parseConfig({ ...tinyConfigs.gpt2, ...json }).attention.scales
+  const byLayer = { scale_attn_by_inverse_layer_idx: true }
+  expect(scales({})).toEqual([0.5, 0.5])
+  expect(scales(byLayer)).toEqual([0.5, 0.25])
+  expect(scales({ ...byLayer, scale_attn_weights: false })).toEqual([1, 0.5])
 })

@@ -79,6 +79,7 @@ BASES = {
     "phi3-longrope": lambda: transformers.Phi3Config(
         **SMALL, **NO_PADDING, num_key_value_heads=2, original_max_position_embeddings=22, rope_parameters=LONGROPE
     ),
+    "gpt2-layer-scale": lambda: transformers.GPT2Config(**{**GPT2, "n_embd": 24}, scale_attn_by_inverse_layer_idx=True, scale_attn_weights=False),
 }
 
 
