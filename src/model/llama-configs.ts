@@ -14,6 +14,8 @@ export const activations: Readonly<Record<string, Activation>> = {
   gelu_new: 'gelu-tanh',
   gelu_pytorch_tanh: 'gelu-tanh',
   gelu_fast: 'gelu-tanh',
+  gelu_accurate: 'gelu-tanh',
+  gelu_python_tanh: 'gelu-tanh',
   relu: 'relu',
 }
 
