@@ -12,12 +12,13 @@ import { openPlaces } from '../runtime/wasm-memory.js'
 import { architectures } from './architectures.js'
 import { parseConfig } from './config.js'
 import type { ConfigJson, ModelConfig } from './model-config.js'
+import { settleHead } from './tied-head.js'
 import { weightSpecs, type WeightSpec } from './weight-specs.js'
 
 /** A model in memory. Training changes the arrays of `weights` in place. */
 export interface Model {
   readonly config: ModelConfig
-  /** config.json as it was read. */
+  /** config.json as it was read, but for a head that the weights say is no embedding. */
   readonly json: ConfigJson
   /** By Hugging Face name; a tied head has no entry of its own. */
   readonly weights: Map<string, FloatTensor>
@@ -47,9 +48,12 @@ export interface StoredModel extends Omit<Model, 'weights'> {
  */
 export async function openModel(folder: string): Promise<StoredModel> {
   const path = join(folder, 'config.json')
-  const json = (await readJson(path)) as ConfigJson
-  const config = parseConfig(json, path)
-  const stored = checkWeights(config, await listWeights(folder), folder)
+  const written = (await readJson(path)) as ConfigJson
+  const named = parseConfig(written, path)
+  const { tied, tensors } = await settleHead(named, withPrefix(named, await listWeights(folder)))
+  const config = { ...named, tied }
+  const json = tied === named.tied ? written : { ...written, tie_word_embeddings: tied }
+  const stored = checkWeights(config, tensors, folder)
   const generationPath = join(folder, 'generation_config.json')
   const generation = (await exists(generationPath)) ? ((await readJson(generationPath)) as ConfigJson) : undefined
   return { config, json, stored, generation }
@@ -155,20 +159,24 @@ async function listWeights(folder: string): Promise<Map<string, StoredTensor>> {
   throw pickle === undefined ? fileNotFound(join(folder, singleFile)) : pickleWeights(join(folder, pickle))
 }
 
-/** The tensors of the configuration, exactly; names saved from the bare model get their prefix. */
+/** Names saved from the bare model get their prefix. */
+function withPrefix(config: ModelConfig, read: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
+  const { embedding, head, prefix } = architectures[config.modelType].names
+  const first = `${embedding}.weight`
+  if (read.has(first) || !read.has(first.slice(prefix.length))) return read
+  return new Map([...read].map(([name, tensor]) => [name === `${head}.weight` ? name : prefix + name, tensor]))
+}
+
+/** The tensors of the configuration, exactly. */
 function checkWeights(
   config: ModelConfig,
   read: ReadonlyMap<string, StoredTensor>,
   folder: string,
 ): Map<string, StoredTensor> {
   const { names } = architectures[config.modelType]
-  const specs = weightSpecs(config)
-  const bare = !read.has(specs[0].name) && read.has(specs[0].name.slice(names.prefix.length))
-  const rest = new Map(
-    [...read].map(([name, tensor]) => [bare && name !== `${names.head}.weight` ? names.prefix + name : name, tensor]),
-  )
+  const rest = new Map(read)
   const weights = new Map<string, StoredTensor>()
-  for (const { name, shape } of specs) {
+  for (const { name, shape } of weightSpecs(config)) {
     const tensor = rest.get(name)
     if (!tensor) throw missingTensor(folder, name)
     if (tensor.shape.join() !== shape.join()) throw wrongShape(folder, name, shape, tensor.shape)

@@ -82,6 +82,28 @@ test('names saved from the bare model get their prefix, old buffers and a repeat
   expect([...(await loadModel(folder)).weights.keys()]).toEqual([...model.weights.keys()])
 })
 
+test('a tied model may store its matrix as the head, and a head that differs is one of its own', async () => {
+  const folder = join(root, 'tied')
+  const model = tinyModel('llama-tied')
+  const embedding = model.weights.get('model.embed_tokens.weight')!
+  const write = (change: Map<string, typeof embedding>, json = model.json) => {
+    const weights = new Map([...model.weights, ...change])
+    if (change.has('none')) for (const name of ['none', 'model.embed_tokens.weight']) weights.delete(name)
+    return saveModel(folder, { ...model, json, weights })
+  }
+  await write(new Map([['lm_head.weight', embedding], ['none', embedding]])) // prettier-ignore
+  const renamed = await loadModel(folder)
+  expect(renamed.config).toEqual(model.config)
+  expect(renamed.weights).toEqual(model.weights)
+  const other = { ...embedding, data: embedding.data.map((value, i) => (i === 100 ? value + 1 : value)) }
+  await write(new Map([['lm_head.weight', other]]))
+  const untied = await loadModel(folder)
+  expect([untied.config.tied, untied.json.tie_word_embeddings]).toEqual([false, false])
+  expect(untied.weights.get('lm_head.weight')).toEqual(other)
+  await saveModel(folder, untied)
+  expect(await loadModel(folder)).toEqual(untied)
+})
+
 test('weights that are not those of the configuration are refused by name', async () => {
   const folder = join(root, 'wrong')
   const model = tinyModel('llama')
