@@ -2,7 +2,7 @@
 import type { AlibiPositions } from './model-config.js'
 import type { ConfigReader } from './config-reader.js'
 import { activations, allLayers, plain, type FamilyConfig } from './llama-configs.js'
-import { alibiSlopes, readTurning } from './rotary.js'
+import { alibiSlopes, plainTurning, readTurning } from './rotary.js'
 
 const allBias = { qkv: true, attentionOut: true, mlp: true, head: false }
 
@@ -108,11 +108,12 @@ export function readGptJ(config: ConfigReader): FamilyConfig {
     epsilon: 'layer_norm_epsilon',
   })
   const turned = config.size('rotary_dim', 64)
-  const frequencies = Array.from({ length: turned / 2 }, (_, i) => 10000 ** ((-2 * i) / turned))
+  const maxPositions = config.size('n_positions', 2048)
+  const { frequencies } = plainTurning(10000, turned, maxPositions)
   if (turned % 2 !== 0) throw config.unsupported('rotary_dim', 'an even rotary_dim')
   return {
     ...sizes,
-    maxPositions: config.size('n_positions', 2048),
+    maxPositions,
     positions: { kind: 'rotary', frequencies, pairs: 'neighbours' },
     branches: 'parallel',
     mlpNorm: false,

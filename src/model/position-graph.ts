@@ -20,6 +20,14 @@ export function rotations(config: ModelConfig, positions: Node, limit: number): 
 }
 
 /**
+ * As transformers rounds it, on the way to it too: the error of an angle in float32 grows with the position, and models are
+ * trained with it. An exact angle is another one.
+ */
+function angleOf(position: number, frequency: number): number {
+  return Math.fround(position * Math.fround(frequency))
+}
+
+/**
  * Turns each pair (a, b) of a head by position · frequency; with R turned places in halves: [a, b]·[cos, cos] + [b, a]·[−sin, sin].
  * Neighbours are the same with each pair side by side.
  */
@@ -31,7 +39,7 @@ function rotation(turning: Turning, pairs: RotaryPositions['pairs'], positions: 
   const tableOf = (of: (angle: number, column: number) => number, frequencies: readonly number[]): Node => {
     const data = Float32Array.from({ length: limit * 2 * half }, (_, i) => {
       const column = i % (2 * half)
-      return gain * of(Math.floor(i / (2 * half)) * frequencies[pairOf(column)], column)
+      return gain * of(angleOf(Math.floor(i / (2 * half)), frequencies[pairOf(column)]), column)
     })
     const rows = gather(constant({ dtype: 'float32', shape: [limit, 2 * half], data }), positions)
     return reshape(rows, [...positions.shape, 1, 2 * half])

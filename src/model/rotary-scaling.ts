@@ -6,8 +6,9 @@ export interface PlainTurning {
   readonly base: number
   /** How many places of a head turn. */
   readonly turned: number
-  /** Radians per position. */
+  /** Radians per position, and their reciprocals; rounded as transformers rounds them, see `angleOf`. */
   readonly frequencies: readonly number[]
+  readonly periods: readonly number[]
   readonly maxPositions: number
   /** Positions of the first training, where the family names them outside the settings. */
   readonly originalPositions?: number
@@ -27,6 +28,8 @@ interface Scaling {
   scale(plain: PlainTurning, settings: ScalingSettings): Turning
 }
 
+const { fround } = Math
+
 const longrope: Scaling = { own: ['short_factor', 'long_factor', 'attention_factor'], scale: scaleLongrope }
 
 /** Sources: transformers modeling_rope_utils.py; `su` is the first name of `longrope`. */
@@ -34,7 +37,7 @@ export const scalings: Readonly<Record<string, Scaling>> = {
   default: { own: [], scale: ({ frequencies }) => ({ frequencies }) },
   linear: {
     own: [],
-    scale: ({ frequencies }, { positive }) => ({ frequencies: frequencies.map(f => f / positive('factor')) }),
+    scale: ({ frequencies }, { positive }) => ({ frequencies: frequencies.map(f => f / fround(positive('factor'))) }),
   },
   llama3: { own: [], scale: scaleLlama3 },
   yarn: {
@@ -64,7 +67,7 @@ function scaleLlama3({ frequencies }: PlainTurning, { positive }: ScalingSetting
  * stretched, those between are blended. Source: Peng et al., YaRN.
  */
 function scaleYarn(plain: PlainTurning, settings: ScalingSettings): Turning {
-  const { base, turned, frequencies, maxPositions } = plain
+  const { base, turned, frequencies, periods, maxPositions } = plain
   const context = originalPositions(plain, settings)
   const factor = settings.optional('factor') ?? maxPositions / context
   const pairOf = (turns: number): number => (turned * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(base))
@@ -75,7 +78,7 @@ function scaleYarn(plain: PlainTurning, settings: ScalingSettings): Turning {
   const to = Math.min(whole ? Math.ceil(last) : last, turned - 1)
   const scaled = frequencies.map((frequency, pair) => {
     const stretched = Math.min(1, Math.max(0, (pair - from) / (from === to ? 0.001 : to - from)))
-    return (frequency / factor) * stretched + frequency * (1 - stretched)
+    return fround(1 / fround(fround(factor) * periods[pair])) * stretched + frequency * (1 - stretched)
   })
   return { frequencies: scaled, gain: yarnGain(factor, settings) }
 }
@@ -88,13 +91,13 @@ function yarnGain(factor: number, { optional }: ScalingSettings): number {
 
 /** Each pair has a factor of its own, and another one in texts that are longer than the first context. */
 function scaleLongrope(plain: PlainTurning, settings: ScalingSettings): Turning {
-  const { frequencies, maxPositions } = plain
+  const { periods, maxPositions } = plain
   const context = originalPositions(plain, settings)
   const factor = settings.optional('factor') ?? maxPositions / context
   const gain = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(context))
   const by = (name: string): number[] => {
-    const factors = settings.positives(name, frequencies.length)
-    return frequencies.map((frequency, pair) => frequency / factors[pair])
+    const factors = settings.positives(name, periods.length)
+    return periods.map((period, pair) => 1 / fround(fround(factors[pair]) * period))
   }
   return {
     frequencies: by('short_factor'),

@@ -72,9 +72,12 @@ function readSettings(config: ConfigReader): [string, Settings] {
   return settings ? ['rope_parameters', settings] : [old ? 'rope_scaling' : 'rope_parameters', old ?? {}]
 }
 
-function plainTurning(base: number, turned: number, maxPositions: number): PlainTurning {
-  const frequencies = Array.from({ length: Math.ceil(turned / 2) }, (_, i) => base ** ((-2 * i) / turned))
-  return { base, turned, frequencies, maxPositions }
+/** Pair i of R turned places goes round once in 2π·base^(2i / R) positions. */
+export function plainTurning(base: number, turned: number, maxPositions: number): PlainTurning {
+  const { fround } = Math
+  const pairs = Array.from({ length: Math.ceil(turned / 2) }, (_, i) => i)
+  const periods = pairs.map(i => fround(base ** fround((2 * i) / turned)))
+  return { base, turned, frequencies: periods.map(period => fround(1 / period)), periods, maxPositions }
 }
 
 /** Settings that were read elsewhere or that files of several kinds have, whether they are read there or not. */

@@ -194,3 +194,18 @@ test('GPT-2 may leave its scores unscaled, and divide them by the number of the 
   expect(scales(byLayer)).toEqual([0.5, 0.25])
   expect(scales({ ...byLayer, scale_attn_weights: false })).toEqual([1, 0.5])
 })
+
+test('frequencies are rounded on the way as transformers rounds them', () => {
+  const positions = (json: ConfigJson): unknown => parseConfig({ ...llama, hidden_size: 64, ...json }).positions
+  const plain = [
+    1.0, 0.193922758102417, 0.03760603070259094, 0.00729266507551074, 0.001414213445968926, 0.00027424818836152554,
+    5.3182957344688475e-5, 1.0313385246263351e-5,
+  ]
+  const float32 = (numbers: readonly number[]): number[] => numbers.map(Math.fround)
+  expect(positions({ rope_theta: 500000 })).toMatchObject({ frequencies: plain })
+  const linear = positions({ rope_theta: 500000, rope_scaling: { type: 'linear', factor: 1.7 } })
+  expect(float32((linear as { frequencies: number[] }).frequencies)).toEqual([
+    0.5882352590560913, 0.11407221108675003, 0.022121194750070572, 0.004289803095161915, 0.0008318902109749615,
+    0.00016132245946209878, 3.128409298369661e-5, 6.066697096684948e-6,
+  ])
+})
