@@ -53,11 +53,11 @@ function scaleLlama3({ frequencies }: PlainTurning, { positive }: ScalingSetting
   const [factor, low, high] = ['factor', 'low_freq_factor', 'high_freq_factor'].map(positive)
   const context = positive('original_max_position_embeddings')
   const scaled = frequencies.map(frequency => {
-    const turns = (context * frequency) / (2 * Math.PI)
-    if (turns > high) return frequency
-    if (turns < low) return frequency / factor
-    const smooth = (turns - low) / (high - low)
-    return ((1 - smooth) * frequency) / factor + smooth * frequency
+    const wave = fround(fround(1 / frequency) * fround(2 * Math.PI))
+    if (wave < context / high) return frequency
+    if (wave > context / low) return fround(frequency / fround(factor))
+    const smooth = fround(fround(fround(fround(1 / wave) * context) - low) / fround(high - low))
+    return fround(fround(fround(fround(1 - smooth) * frequency) / fround(factor)) + fround(smooth * frequency))
   })
   return { frequencies: scaled }
 }
@@ -77,8 +77,10 @@ function scaleYarn(plain: PlainTurning, settings: ScalingSettings): Turning {
   const from = Math.max(whole ? Math.floor(first) : first, 0)
   const to = Math.min(whole ? Math.ceil(last) : last, turned - 1)
   const scaled = frequencies.map((frequency, pair) => {
-    const stretched = Math.min(1, Math.max(0, (pair - from) / (from === to ? 0.001 : to - from)))
-    return fround(1 / fround(fround(factor) * periods[pair])) * stretched + frequency * (1 - stretched)
+    const ramp = fround(fround(pair - fround(from)) / fround(from === to ? 0.001 : to - from))
+    const kept = fround(1 - Math.min(1, Math.max(0, ramp)))
+    const stretched = fround(1 / fround(fround(factor) * periods[pair]))
+    return fround(fround(stretched * fround(1 - kept)) + fround(frequency * kept))
   })
   return { frequencies: scaled, gain: yarnGain(factor, settings) }
 }

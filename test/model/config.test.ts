@@ -195,17 +195,50 @@ test('GPT-2 may leave its scores unscaled, and divide them by the number of the 
   expect(scales({ ...byLayer, scale_attn_weights: false })).toEqual([1, 0.5])
 })
 
-test('frequencies are rounded on the way as transformers rounds them', () => {
-  const positions = (json: ConfigJson): unknown => parseConfig({ ...llama, hidden_size: 64, ...json }).positions
-  const plain = [
-    1.0, 0.193922758102417, 0.03760603070259094, 0.00729266507551074, 0.001414213445968926, 0.00027424818836152554,
-    5.3182957344688475e-5, 1.0313385246263351e-5,
-  ]
-  const float32 = (numbers: readonly number[]): number[] => numbers.map(Math.fround)
-  expect(positions({ rope_theta: 500000 })).toMatchObject({ frequencies: plain })
-  const linear = positions({ rope_theta: 500000, rope_scaling: { type: 'linear', factor: 1.7 } })
-  expect(float32((linear as { frequencies: number[] }).frequencies)).toEqual([
-    0.5882352590560913, 0.11407221108675003, 0.022121194750070572, 0.004289803095161915, 0.0008318902109749615,
-    0.00016132245946209878, 3.128409298369661e-5, 6.066697096684948e-6,
-  ])
+test.each<[ConfigJson, readonly number[]]>([
+  [
+    { rope_type: 'default' },
+    [
+      1.0, 0.193922758102417, 0.03760603070259094, 0.00729266507551074, 0.001414213445968926, 0.00027424818836152554,
+      5.3182957344688475e-5, 1.0313385246263351e-5,
+    ],
+  ],
+  [
+    { rope_type: 'linear', factor: 1.7 },
+    [
+      0.5882352590560913, 0.11407221108675003, 0.022121194750070572, 0.004289803095161915, 0.0008318902109749615,
+      0.00016132245946209878, 3.128409298369661e-5, 6.066697096684948e-6,
+    ],
+  ],
+  [
+    {
+      rope_type: 'llama3',
+      factor: 8.0,
+      low_freq_factor: 1.0,
+      high_freq_factor: 4.0,
+      original_max_position_embeddings: 64,
+    },
+    [
+      1.0, 0.07940301299095154, 0.004700753837823868, 0.0009115831344388425, 0.00017677668074611574,
+      3.428102354519069e-5, 6.647869668086059e-6, 1.289173155782919e-6,
+    ],
+  ],
+  [
+    {
+      rope_type: 'yarn',
+      factor: 4.0,
+      beta_fast: 8.0,
+      beta_slow: 0.5,
+      truncate: false,
+      original_max_position_embeddings: 64,
+    },
+    [
+      1.0, 0.12054933607578278, 0.009401507675647736, 0.001823166268877685, 0.0003535533614922315, 6.856204709038138e-5,
+      1.3295739336172119e-5, 2.578346311565838e-6,
+    ],
+  ],
+])('frequencies of $rope_type are rounded on the way as transformers rounds them', (rope_scaling, expected) => {
+  const { positions } = parseConfig({ ...llama, hidden_size: 64, rope_theta: 500000, rope_scaling })
+  const frequencies = positions.kind === 'rotary' ? positions.frequencies : []
+  expect(frequencies.map(Math.fround)).toEqual(expected)
 })
