@@ -13,6 +13,7 @@ const harmlessKeys: readonly string[] = [
   'chunk_size_feed_forward', 'is_encoder_decoder', 'is_decoder', 'id2label', 'label2id', 'problem_type', 'num_labels', 'task_specific_params',
   'attention_dropout', 'hidden_dropout', 'embd_pdrop', 'attn_pdrop', 'resid_pdrop', 'classifier_dropout', 'gradient_checkpointing', 'pretraining_tp',
   'summary_activation', 'summary_first_dropout', 'summary_proj_to_labels', 'summary_type', 'summary_use_proj', 'finetuning_task', 'tokenizer_class',
+  '_num_labels', 'hidden_dropout_prob', 'attention_probs_dropout_prob',
   'resid_dropout', 'embed_dropout', 'embedding_dropout', 'cache_implementation', 'cross_attention_hidden_size',
   'auto_map', 'reorder_and_upcast_attn', 'prefix', 'max_length', 'temperature', 'top_k', 'top_p', 'do_sample', 'repetition_penalty', 'num_beams',
   'min_length', 'length_penalty', 'early_stopping', 'no_repeat_ngram_size', 'num_return_sequences', 'bad_words_ids', 'typical_p', 'num_beam_groups',

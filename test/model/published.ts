@@ -4,6 +4,7 @@ import type { ConfigJson } from '../../src/model/model-config.js'
 export const published: Readonly<Record<string, [ConfigJson, number]>> = {
   'GPT-2': [{ model_type: 'gpt2' }, 124_439_808],
   'GPT-2 medium': [{ model_type: 'gpt2', n_embd: 1024, n_layer: 24, n_head: 16, n_ctx: 1024, n_inner: null }, 354_823_168],
+  'DistilGPT-2': [{ model_type: 'gpt2', n_layer: 6, n_ctx: 1024, _num_labels: 1, id2label: { 0: 'LABEL_0' } }, 81_912_576],
   'LLaMA 7B': [
     { model_type: 'llama', vocab_size: 32000, hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32, num_attention_heads: 32 },
     6_738_415_616,
@@ -123,6 +124,13 @@ export const published: Readonly<Record<string, [ConfigJson, number]>> = {
       rotary_pct: 0.25, rotary_emb_base: 10000, use_parallel_residual: true, layer_norm_eps: 1e-5, max_position_embeddings: 2048,
     },
     70_426_624,
+  ],
+  'GPT-NeoX 20B': [
+    {
+      model_type: 'gpt_neox', vocab_size: 50432, hidden_size: 6144, intermediate_size: 24576, num_hidden_layers: 44, num_attention_heads: 64,
+      hidden_act: 'gelu_fast', rotary_pct: 0.25, rotary_emb_base: 10000, attention_probs_dropout_prob: 0, hidden_dropout_prob: 0,
+    },
+    20_554_567_680,
   ],
   'GPT-Neo 125M': [
     {
