@@ -28,7 +28,7 @@ export interface RotaryDefaults {
  */
 export function readTurning(config: ConfigReader, sizes: RotarySizes, defaults: RotaryDefaults = {}): Turning {
   const { theta = 10000, thetaKey = 'rope_theta', partKey = 'partial_rotary_factor', originalPositions } = defaults
-  const [key, settings] = readSettings(config)
+  const [key, settings] = readSettings(config, thetaKey)
   if (defaults.part !== undefined) config.ignore(partKey)
   const written = defaults.part === undefined ? undefined : (config.value(partKey) as number | undefined)
   const part = (settings.partial_rotary_factor as number | undefined) ?? written ?? defaults.part ?? 1
@@ -54,7 +54,7 @@ export function readLayeredTurning(
   const key = byKind ? 'rope_parameters' : 'rope_scaling'
   const old = asSettings(config.value('rope_scaling'))
   const local = asSettings(byKind?.sliding_attention) ?? {}
-  const global = asSettings(byKind?.full_attention) ?? old ?? {}
+  const global = { ...asSettings(byKind?.full_attention), ...old }
   const localBase = config.number('rope_local_base_freq', theta.local)
   const globalBase = config.number('rope_theta', theta.global)
   if (byKind && Object.keys(byKind).some(kind => kind !== 'sliding_attention' && kind !== 'full_attention'))
@@ -66,10 +66,15 @@ export function readLayeredTurning(
   return { local: read(local, localBase), global: read(global, globalBase) }
 }
 
-function readSettings(config: ConfigReader): [string, Settings] {
+/** Where both are written, transformers takes the old key, and forgets the `rope_theta` of the new one: that is refused. */
+function readSettings(config: ConfigReader, thetaKey: string): [string, Settings] {
   const old = asSettings(config.value('rope_scaling'))
   const settings = asSettings(config.value('rope_parameters'))
-  return settings ? ['rope_parameters', settings] : [old ? 'rope_scaling' : 'rope_parameters', old ?? {}]
+  if (old === undefined || Object.keys(old).length === 0) return ['rope_parameters', settings ?? {}]
+  const theta = old.rope_theta ?? config.value(thetaKey)
+  if (settings?.rope_theta !== undefined && theta === undefined)
+    throw config.unsupported('rope_scaling', 'rope_theta inside')
+  return ['rope_scaling', old]
 }
 
 /** Pair i of R turned places goes round once in 2π·base^(2i / R) positions. */

@@ -38,6 +38,25 @@ test('old and new spellings of rotary positions mean the same', () => {
   expect(old).not.toEqual(parseConfig({ ...llama, rope_theta: 500 }))
 })
 
+test('where both spellings are written the old one is taken, with its own rope_theta', () => {
+  const rope_parameters = { rope_type: 'default', rope_theta: 500 }
+  const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 }
+  const both = { ...llama, rope_parameters, rope_scaling: yarn }
+  expect(parseConfig({ ...both, rope_theta: 77 })).toEqual(
+    parseConfig({ ...llama, rope_theta: 77, rope_scaling: yarn }),
+  )
+  expect(parseConfig({ ...both, rope_scaling: {} })).toEqual(parseConfig({ ...llama, rope_parameters }))
+  expect(failure(both)).toMatchInlineSnapshot(
+    `"unsupported-config | config.json, key rope_scaling: the value {"rope_type":"yarn","factor":4,"original_max_position_embeddings":64} is not supported. Choose a model with rope_theta inside. | config.json, ключ rope_scaling: значение {"rope_type":"yarn","factor":4,"original_max_position_embeddings":64} не поддерживается. Выберите модель, где здесь: rope_theta inside."`,
+  )
+  const gemma = { ...phi3, model_type: 'gemma3_text', head_dim: 8 }
+  const layered = { full_attention: rope_parameters, sliding_attention: { rope_type: 'default', rope_theta: 50 } }
+  const mixed = { full_attention: { ...yarn, rope_theta: 500 }, sliding_attention: layered.sliding_attention }
+  expect(parseConfig({ ...gemma, rope_parameters: layered, rope_scaling: yarn })).toEqual(
+    parseConfig({ ...gemma, rope_parameters: mixed }),
+  )
+})
+
 test('an unknown key is refused with its value and the nearest known one', () => {
   expect(failure({ ...llama, rms_norm_esp: 1e-5 })).toMatchInlineSnapshot(
     `"unknown-config-key | config.json, key rms_norm_esp: unknown key with value 0.00001; it could change what the model computes. Remove the key if the model does not need it. Did you mean "rms_norm_eps"? | config.json, ключ rms_norm_esp: неизвестный ключ со значением 0.00001; от него может зависеть, что вычисляет модель. Удалите ключ, если модели он не нужен. Может быть, «rms_norm_eps»?"`,
