@@ -54,6 +54,8 @@ export async function openOnnxRuntime(provider: Provider): Promise<NativeRuntime
 }
 
 async function loadLibrary(): Promise<Library> {
+  // from 1.29 on it would note each session beside an id of the machine, for Microsoft; it reads this once, as it starts
+  process.env.ORT_DISABLE_TELEMETRY = '1'
   try {
     const loaded = await import('onnxruntime-node')
     return 'default' in loaded ? (loaded.default as Library) : loaded
