@@ -17,6 +17,7 @@ import { loadTokenizer } from '../tokenizer/files.js'
 import type { Tokenizer } from '../tokenizer/tokenizer.js'
 import { createBatches, type BatchSource } from '../train/batches.js'
 import { trainModel, type TrainResult } from '../train/loop.js'
+import type { RunIdentity } from '../train/checkpoint.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
 import { checkBaseBits, trainingMethod } from './method-settings.js'
@@ -208,12 +209,7 @@ async function runLoop(
     ...settings.engine,
     groups: step.groups,
   })
-  const identity = {
-    method: canonicalJson(settings.method),
-    start: sha256(await fingerprintModel(join(project.folder, paths.start))),
-    runtime: engine.identity,
-    ...(settings.baseBits === 32 ? {} : { base: `${settings.baseBits} bits, ${settings.baseActivations}` }),
-  }
+  const identity = await identityOf(project, engine)
   const hooks = { onWarning, onContinue: (from: number, steps: number) => onNotice?.(continued(from, steps)) }
   try {
     const trained = await trainModel({
@@ -233,6 +229,19 @@ async function runLoop(
     return { trained, batches: source.count }
   } finally {
     await optimizer.close()
+  }
+}
+
+/** What a run that goes on must find again. A setting that is off is left out: runs from before it existed go on. */
+async function identityOf({ folder, plan: { train } }: Project, engine: RunEngine): Promise<RunIdentity> {
+  const { baseBits, baseActivations, labelSmoothing, zLoss } = train
+  return {
+    method: canonicalJson(train.method),
+    start: sha256(await fingerprintModel(join(folder, paths.start))),
+    runtime: engine.identity,
+    ...(baseBits === 32 ? {} : { base: `${baseBits} bits, ${baseActivations}` }),
+    ...(labelSmoothing === 0 ? {} : { labelSmoothing }),
+    ...(zLoss === 0 ? {} : { zLoss }),
   }
 }
 
