@@ -26,6 +26,7 @@ import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
 import type { Plan } from './plan.js'
 import { paths, type Project } from './project.js'
+import { checkRunBase } from './run-base.js'
 import { openRunEngine, type RunEngine } from './run-engine.js'
 import { runStage, type Stage, type StageOutcome } from './stage.js'
 import { fingerprintModel, tokenizerStage } from './tokenizer.js'
@@ -261,12 +262,16 @@ async function writeResult(folder: string, { model, step }: Workshop): Promise<v
 
 /**
  * The model of a finished run: the whole model, or the base with an adapter beside it.
- * @throws AppError `no-run` naming the runs that exist
+ * @throws AppError `no-run` naming the runs that exist; `other-base` when what it was trained with is no longer there
  */
 export async function loadTrained(project: Project, run = defaultRun): Promise<{ model: Model; adapter?: Adapter }> {
   const folder = join(project.folder, paths.runs, run, 'model')
-  if (await exists(join(folder, 'config.json'))) return { model: await loadModel(folder) }
-  if (!(await exists(join(folder, 'adapter_config.json')))) throw noRun(folder, run, await finishedRuns(project))
+  const isWhole = await exists(join(folder, 'config.json'))
+  if (!isWhole && !(await exists(join(folder, 'adapter_config.json'))))
+    throw noRun(folder, run, await finishedRuns(project))
+  const needs = isWhole ? [paths.tokenizer] : [paths.tokenizer, paths.start]
+  await checkRunBase({ folder: project.folder, run, manifest: runManifest(run), needs })
+  if (isWhole) return { model: await loadModel(folder) }
   const model = await loadModel(join(project.folder, paths.start))
   return { model, adapter: await loadAdapter(folder, model) }
 }
