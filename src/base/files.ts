@@ -1,7 +1,7 @@
 // Files that are either whole or not there: temporary name, fsync, rename, fsync of the folder.
 import { mkdir, mkdtemp, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { AppError } from './errors.js'
+import { AppError, type Text } from './errors.js'
 
 /** What a file is written from; pieces are written in order, so that a big file need not be in memory at once. */
 type FileData = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
@@ -87,7 +87,8 @@ export async function fileSize(path: string): Promise<number> {
 export async function checkFreeSpace(path: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(path)
   if (bavail * bsize >= bytes) return
-  throw diskFull(path, `${Math.ceil(bytes / 1e6)} MB needed, ${Math.floor((bavail * bsize) / 1e6)} MB free`)
+  const [needed, free] = [Math.ceil(bytes / 1e6), Math.floor((bavail * bsize) / 1e6)]
+  throw diskFull(path, { en: `${needed} MB needed, ${free} MB free`, ru: `нужно ${needed} МБ, свободно ${free} МБ` })
 }
 
 export async function exists(path: string): Promise<boolean> {
@@ -159,14 +160,14 @@ export function fileNotFound(path: string, cause?: unknown): AppError {
 
 function explainWriteError(path: string, cause: unknown): unknown {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code
-  return code === 'ENOSPC' || code === 'EDQUOT' ? diskFull(path, code, cause) : cause
+  return code === 'ENOSPC' || code === 'EDQUOT' ? diskFull(path, { en: code, ru: code }, cause) : cause
 }
 
-function diskFull(path: string, detail: string, cause?: unknown): AppError {
+function diskFull(path: string, detail: Text, cause?: unknown): AppError {
   return new AppError('disk-full', {
     where: path,
     kind: 'environment',
-    what: { en: `the disk is full (${detail})`, ru: `на диске нет места (${detail})` },
+    what: { en: `the disk is full (${detail.en})`, ru: `на диске нет места (${detail.ru})` },
     fix: {
       en: 'Free some space and run the command again; nothing was damaged',
       ru: 'Освободите место и повторите команду; ничего не испорчено',
