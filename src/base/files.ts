@@ -1,6 +1,7 @@
 // Files that are either whole or not there: temporary name, fsync, rename, fsync of the folder.
-import { mkdir, mkdtemp, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { isAlive } from './alive.js'
 import { AppError, type Text } from './errors.js'
 
 /** What a file is written from; pieces are written in order, so that a big file need not be in memory at once. */
@@ -34,7 +35,9 @@ export async function writeFileAtomic(path: string, data: FileData): Promise<voi
 export async function writeFolderAtomic(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   const parent = dirname(resolve(path))
   await mkdir(parent, { recursive: true })
-  const temporary = await mkdtemp(join(parent, `.${basename(path)}.tmp-`))
+  const prefix = `.${basename(path)}.tmp-`
+  await removeLeftovers(parent, prefix)
+  const temporary = await mkdtemp(join(parent, `${prefix}${process.pid}-`))
   try {
     await fill(temporary)
     await syncFolder(temporary)
@@ -43,6 +46,15 @@ export async function writeFolderAtomic(path: string, fill: (temporary: string) 
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true })
     throw explainWriteError(path, cause)
+  }
+}
+
+/** What killed processes left half-done of the same folder: a model's may be as large as the model. */
+async function removeLeftovers(parent: string, prefix: string): Promise<void> {
+  const left = (await readdir(parent)).filter(name => name.startsWith(prefix))
+  for (const name of left) {
+    const owner = /^(\d+)-/u.exec(name.slice(prefix.length))?.[1]
+    if (owner !== undefined && !isAlive(Number(owner))) await rm(join(parent, name), { recursive: true, force: true })
   }
 }
 

@@ -1,6 +1,7 @@
 // One command at a time changes a project: a lock file that names the process at work.
 import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isAlive } from '../base/alive.js'
 import { AppError } from '../base/errors.js'
 
 const lockFile = '.lock'
@@ -52,16 +53,6 @@ function isWorking(path: string, owner: number): boolean {
 /** Waits for a process whose starter was killed; after ten seconds it is taken for one that works on. */
 async function waitForEnd(owner: number): Promise<void> {
   for (let i = 0; i < 200 && isAlive(owner); i++) await new Promise(resolve => setTimeout(resolve, 50))
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid < 1) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 function projectBusy(path: string, owner: number): AppError {

@@ -1,5 +1,5 @@
 // The ground everything stands on: errors, settings, files, random numbers, reports.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -125,6 +125,18 @@ describe('files', () => {
     await expect(broken).rejects.toThrow('stop')
     expect(readFileSync(join(path, 'x'), 'utf8')).toBe('old')
     expect(readdirSync(join(path, '..'))).toEqual(['model'])
+  })
+
+  it('take away what a killed process left of the same folder, and nothing of one that works', async () => {
+    const parent = folder()
+    const others = [`.model.tmp-${process.ppid}-abc`, '.model2.tmp-4194304999-abc', '.model.tmp-abc', 'model.tmp-1-abc']
+    const left = ['.model.tmp-4194304999-abc', '.model.tmp-4194304999-abc.old']
+    for (const name of [...others, ...left]) {
+      mkdirSync(join(parent, name))
+      writeFileSync(join(parent, name, 'x'), 'x')
+    }
+    await writeFolderAtomic(join(parent, 'model'), temporary => writeAndSync(join(temporary, 'x'), 'new'))
+    expect(readdirSync(parent).sort()).toEqual([...others, 'model'].sort())
   })
 
   it('on a full disk give one clear message and nothing half-written', async () => {
