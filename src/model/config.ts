@@ -34,6 +34,8 @@ export function parseConfig(json: ConfigJson, where = 'config.json'): ModelConfi
   const modelType = json.model_type
   if (typeof modelType !== 'string' || !isModelType(modelType)) throw unsupportedModel(modelType, where)
   const reader = new ConfigReader(json, where)
+  const codes = reader.value('quantization_config')
+  if (codes !== undefined) throw quantised(codes, where)
   const config = { modelType, ...architectures[modelType].read(reader) }
   for (const key of switchedOff) reader.expect(key, false)
   const unknown = reader.unread(harmlessKeys)
@@ -72,6 +74,22 @@ function unsupportedModel(modelType: unknown, where: string): AppError {
     fix: {
       en: `Choose a base model of one of these types: ${known}`,
       ru: `Выберите базовую модель одного из типов: ${known}`,
+    },
+  })
+}
+
+/** Its weights are codes of a form that we do not read, so that taking the key out would not help. */
+function quantised(how: unknown, where: string): AppError {
+  const method = JSON.stringify((how as { quant_method?: unknown }).quant_method ?? how)
+  return new AppError('unsupported-config', {
+    where: keyOf(where, 'quantization_config'),
+    what: {
+      en: `the weights are quantised (${method}), which is not supported`,
+      ru: `веса квантованы (${method}), это не поддерживается`,
+    },
+    fix: {
+      en: 'Take the original that this model was made from; train.baseBits: 8 or 4 saves memory here',
+      ru: 'Возьмите исходную модель, из которой эта сделана; память здесь бережёт train.baseBits: 8 или 4',
     },
   })
 }

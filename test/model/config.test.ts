@@ -63,6 +63,13 @@ test('an unknown key is refused with its value and the nearest known one', () =>
   )
 })
 
+test('quantised weights are refused with the way to the original, not as a key to take out', () => {
+  expect(failure({ ...llama, quantization_config: { quant_method: 'gptq', bits: 4 } })).toMatchInlineSnapshot(
+    `"unsupported-config | config.json, key quantization_config: the weights are quantised ("gptq"), which is not supported. Take the original that this model was made from; train.baseBits: 8 or 4 saves memory here. | config.json, ключ quantization_config: веса квантованы ("gptq"), это не поддерживается. Возьмите исходную модель, из которой эта сделана; память здесь бережёт train.baseBits: 8 или 4."`,
+  )
+  expect(parseConfig({ ...llama, quantization_config: null })).toEqual(parseConfig(llama))
+})
+
 test('an unsupported family is refused with the supported ones', () => {
   expect(failure({ model_type: 'toString' })).toMatchInlineSnapshot(
     `"unsupported-model | config.json, key model_type: model_type "toString" is not supported. Choose a base model of one of these types: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm. | config.json, ключ model_type: model_type "toString" не поддерживается. Выберите базовую модель одного из типов: gpt2, gpt_neo, gptj, gpt_neox, bloom, falcon, llama, mistral, mixtral, qwen2, qwen3, gemma, gemma2, gemma3_text, glm, glm4, phi3, stablelm."`,
