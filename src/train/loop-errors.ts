@@ -80,11 +80,20 @@ export function lossNotFinite(at: {
       en: `the loss is ${lossNats}, the gradient norm ${norm}; examples in this step: ${shown}${more > 0 ? ` and ${more} more` : ''}`,
       ru: `ошибка ${lossNats}, норма градиента ${norm}; примеры этого шага: ${shown}${more > 0 ? ` и ещё ${more}` : ''}`,
     },
-    fix: {
-      en: `Lower learningRate or set clip, and start a new run; the checkpoints before this step stay in ${folder}`,
-      ru: `Уменьшите learningRate или задайте clip и начните новый прогон; контрольные точки до этого шага остались в ${folder}`,
-    },
+    fix: step === 1 ? takeOtherBase : lowerRate(folder),
   })
+}
+
+function lowerRate(checkpoints: string): Text {
+  return {
+    en: `Lower learningRate or set clip, and start a new run; the checkpoints before this step stay in ${checkpoints}`,
+    ru: `Уменьшите learningRate или задайте clip и начните новый прогон; контрольные точки до этого шага остались в ${checkpoints}`,
+  }
+}
+
+const takeOtherBase: Text = {
+  en: 'Nothing was learnt yet, so it is the base model that computes this: fetch its weights again, or take another base',
+  ru: 'Обучение ещё ничего не изменило, так считает сама исходная модель: скачайте её веса заново или возьмите другую',
 }
 
 export function badTrainSetting(name: string, value: unknown): AppError {

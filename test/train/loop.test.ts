@@ -187,6 +187,17 @@ describe('the loop', () => {
     )
   })
 
+  it('a loss that is not a number before anything was learnt is laid to the base model', async () => {
+    const folder = await newFolder()
+    const step = createBigramStep(size)
+    const run: TrainingStep['run'] = async (batch, scale) => ({ ...(await step.run(batch, scale)), lossSum: NaN })
+    const error: unknown = await runToy(folder, { step: { ...step, run } }).catch((thrown: unknown) => thrown)
+    expect((error as AppError).render('en')).toMatch(
+      /^step 1: the loss is NaN, .* so it is the base model that computes this: fetch its weights again, or take another base\.$/u,
+    )
+    expect((error as AppError).render('ru')).toMatch(/^шаг 1: ошибка NaN, .* так считает сама исходная модель: /u)
+  })
+
   it('settings that make no run are refused', async () => {
     const refuse = async (bad: Partial<TrainSettings>): Promise<string> =>
       runToy(await newFolder(), { settings: bad }).then(
