@@ -78,6 +78,9 @@ interface Mark {
 }
 
 function readMark(bytes: Uint8Array): Mark | undefined {
+  const first = asBuffer(bytes.subarray(0, 4)).toString('hex')
+  if (first === 'fffe0000') return { name: 'utf-32le', length: 4 } // before UTF-16, whose mark it begins with
+  if (first === '0000feff') return { name: 'utf-32be', length: 4 }
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return { name: 'utf-8', length: 3 }
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return { name: 'utf-16le', length: 2 }
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return { name: 'utf-16be', length: 2 }

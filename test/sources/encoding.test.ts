@@ -67,6 +67,11 @@ describe('decodeText', () => {
     })
   })
 
+  test.each(['utf-32le', 'utf-32be'])('reads %s by its mark, which begins as that of UTF-16 does', name => {
+    const bytes = iconv.encode('\ufeff' + story, name)
+    expect(decodeText(bytes, { where: 'a' })).toMatchObject({ text: story, encoding: { name, by: 'bom' } })
+  })
+
   test('drops the mark of UTF-8 and says that it decided', () => {
     const decoded = decodeText(Buffer.from('\ufeff' + story), { where: 'a', declared: 'windows-1251' })
     expect(decoded).toMatchObject({ text: story, encoding: { name: 'utf-8', by: 'bom' }, overruled: 'windows-1251' })
