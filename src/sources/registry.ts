@@ -29,8 +29,8 @@ const export_: Text = {
   ru: 'Сохраните как простой текст, .txt в UTF-8, и добавьте тот файл',
 }
 const notBook: Text = {
-  en: 'This is not a book; chats are read by the chat importers',
-  ru: 'Это не книга; переписку читают импортёры чатов',
+  en: 'This is not a book, and chats cannot be read yet',
+  ru: 'Это не книга, а переписку программа читать ещё не умеет',
 }
 
 /** By extension, in small letters; `.fb2.zip` is looked up before `.zip`. */

@@ -59,7 +59,7 @@ test('says what is wrong with a path and what to do', async () => {
       "[not-a-file] shelf.txt: this is a folder, not a file. Add the books in it one by one. / shelf.txt: это папка, а не файл. Добавьте книги из неё по одной.",
       "[unknown-format] a.epub: .epub files are not read. Save the book as .fb2 or .txt (Calibre converts it) and add that file. / a.epub: файлы .epub не читаются. Сохраните книгу как .fb2 или .txt (это умеет Calibre) и добавьте тот файл.",
       "[unknown-format] a.docx: .docx files are not read. Save it as plain text, .txt in UTF-8, and add that file. / a.docx: файлы .docx не читаются. Сохраните как простой текст, .txt в UTF-8, и добавьте тот файл.",
-      "[unknown-format] a.json: .json files are not read. This is not a book; chats are read by the chat importers. / a.json: файлы .json не читаются. Это не книга; переписку читают импортёры чатов.",
+      "[unknown-format] a.json: .json files are not read. This is not a book, and chats cannot be read yet. / a.json: файлы .json не читаются. Это не книга, а переписку программа читать ещё не умеет.",
       "[bad-zip] a.fb2.zip: the ZIP archive is damaged or cut (End of central directory record signature not found. Either not a zip file, or file is truncated.). Download or copy it again. / a.fb2.zip: архив ZIP повреждён или обрезан (End of central directory record signature not found. Either not a zip file, or file is truncated.). Скачайте или скопируйте его заново.",
     ]
   `)
