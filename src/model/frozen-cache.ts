@@ -1,8 +1,8 @@
 // What a model's own files do not hold (codes of its weights, float32 of 16-bit numbers) as one .safetensors file, made once.
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkFreeSpace, exists, writeFileAtomic } from '../base/files.js'
-import { canonicalJson, sha256 } from '../base/hash.js'
+import { checkFreeSpace, writeFileAtomic } from '../base/files.js'
+import { canonicalJson, sha256, sha256File } from '../base/hash.js'
 import { readStored, streamStored, type StoredTensor } from '../formats/safetensors.js'
 import { elementBytes, elementCount, type TensorType } from '../graph/tensor.js'
 import { toRows } from './frozen-tensor.js'
@@ -31,16 +31,17 @@ export const cachedNames = {
 const version = 2
 
 /**
- * @returns the file that has all the plan wants of a cache, made when it is not there; undefined when that is nothing.
- * Others in the folder are removed when one is made
+ * @returns the file that has all the plan wants of a cache, made when it is not there or no longer what was written;
+ * undefined when that is nothing. Others in the folder are removed when one is made
  * @throws AppError `disk-full`; as `readStored`
  */
 export async function ensureFrozenCache(plan: readonly TensorPlan[], folder: string): Promise<string | undefined> {
   const wanted = plan.filter(({ matrix, numbers }) => matrix !== undefined || numbers === 'cache')
   if (wanted.length === 0) return undefined
-  const file = `${(await cacheKey(wanted)).slice(0, 32)}.safetensors`
-  const path = join(folder, file)
-  if (await exists(path)) return path
+  const key = (await cacheKey(wanted)).slice(0, 32)
+  const whole = await findWhole(folder, key)
+  if (whole !== undefined) return whole
+  const path = join(folder, `${key}.safetensors`)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const sections = wanted.flatMap(sectionsOf)
   const { header, bytes } = describeSections(sections)
@@ -48,7 +49,23 @@ export async function ensureFrozenCache(plan: readonly TensorPlan[], folder: str
   for (const name of stale) await rm(join(folder, name), { force: true })
   await checkFreeSpace(folder, header.length + bytes)
   await writeFileAtomic(path, cacheBytes(header, wanted))
-  return path
+  const sealed = join(folder, sealedName(key, await sha256File(path)))
+  await rename(path, sealed)
+  return sealed
+}
+
+/** Named by its content too: codes that were damaged since would train another model. */
+function sealedName(key: string, hash: string): string {
+  return `${key}-${hash.slice(0, 32)}.safetensors`
+}
+
+async function findWhole(folder: string, key: string): Promise<string | undefined> {
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names.filter(name => name.startsWith(`${key}-`))) {
+    const path = join(folder, name)
+    if (name === sealedName(key, await sha256File(path))) return path
+  }
+  return undefined
 }
 
 /** The model's files are known by size and time: reading them whole would take as long as making the codes. */

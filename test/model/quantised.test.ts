@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test, vi } from 'vitest'
@@ -232,6 +232,25 @@ it('makes the cache once, and again when the model or the settings change', asyn
   expect(second).toHaveLength(1)
   expect(second).not.toEqual(first)
   expect(await open(4)).not.toEqual(second)
+})
+
+it('makes a cache anew that is no longer what was written', async () => {
+  const folder = join(root, 'damaged')
+  const cache = join(folder, 'cache')
+  await saveModel(folder, tinyModel('llama'))
+  const open = async (): Promise<Buffer> => {
+    await openFrozenModel(folder, { bits: 8, cache })
+    const names = await readdir(cache)
+    expect(names).toHaveLength(1)
+    return readFile(join(cache, names[0]))
+  }
+  const written = await open()
+  const [name] = await readdir(cache)
+  const flipped = Uint8Array.from(written, (byte, i) => (i === written.length - 9 ? byte ^ 1 : byte))
+  for (const damage of [flipped, written.subarray(0, -100), new Uint8Array()]) {
+    await writeFile(join(cache, name), damage)
+    expect((await open()).equals(written)).toBe(true)
+  }
 })
 
 it('refuses to train weights that stand in codes', async () => {
