@@ -1,5 +1,5 @@
 // One command at a time changes a project: a lock file that names the process at work.
-import { open, readFile, rm } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isAlive } from '../base/alive.js'
 import { AppError } from '../base/errors.js'
@@ -23,21 +23,45 @@ export async function withProjectLock<T>(folder: string, work: () => Promise<T>)
   }
 }
 
+/** Several may come to the lock of a dead process at once: whoever takes that very lock away tries first. */
 async function takeLock(path: string): Promise<void> {
-  if (await createLock(path)) return
-  const [owner, starter] = (await readFile(path, 'utf8').catch(() => '')).split(' ').map(Number)
-  if (starter !== undefined && !isAlive(starter)) await waitForEnd(owner)
-  if (isWorking(path, owner)) throw projectBusy(path, owner)
-  await rm(path, { force: true })
-  if (!(await createLock(path))) throw projectBusy(path, owner)
+  while (!(await createLock(path))) {
+    const words = await readLock(path)
+    const [owner, starter] = words.split(' ').map(Number)
+    if (starter !== undefined && !isAlive(starter)) await waitForEnd(owner)
+    if (isWorking(path, owner)) throw projectBusy(path, owner)
+    await removeLock(path, words)
+  }
+}
+
+/** Its words come a moment after the file; one that stays empty was left by a process that died in between. */
+async function readLock(path: string): Promise<string> {
+  for (let i = 0; i < 10; i++) {
+    const words = await readFile(path, 'utf8').catch(() => '')
+    if (words !== '') return words
+    await pause()
+  }
+  return ''
+}
+
+/** Removes the lock that was read, and no other that came since: that one is put back. */
+async function removeLock(path: string, words: string): Promise<void> {
+  const aside = `${path}.${process.pid}`
+  try {
+    await rename(path, aside)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw cause
+  }
+  const taken = await readFile(aside, 'utf8')
+  await (taken === words ? rm(aside, { force: true }) : rename(aside, path))
 }
 
 async function createLock(path: string): Promise<boolean> {
   try {
-    const file = await open(path, 'wx')
     // a process that trains ends with the one that started it, soon after
-    await file.writeFile(process.send ? `${process.pid} ${process.ppid}` : String(process.pid))
-    await file.close()
+    const words = process.send ? `${process.pid} ${process.ppid}` : String(process.pid)
+    await writeFile(path, words, { flag: 'wx' })
     return true
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -52,7 +76,11 @@ function isWorking(path: string, owner: number): boolean {
 
 /** Waits for a process whose starter was killed; after ten seconds it is taken for one that works on. */
 async function waitForEnd(owner: number): Promise<void> {
-  for (let i = 0; i < 200 && isAlive(owner); i++) await new Promise(resolve => setTimeout(resolve, 50))
+  for (let i = 0; i < 200 && isAlive(owner); i++) await pause()
+}
+
+function pause(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, 50))
 }
 
 function projectBusy(path: string, owner: number): AppError {

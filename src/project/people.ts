@@ -9,6 +9,7 @@ import { formatPeople, parsePeople } from '../characters/people-file.js'
 import { findCharacters, mergePeople, renamePerson, resolvePerson, setGender } from '../characters/register.js'
 import type { Document } from '../sources/document.js'
 import { isEdited, writeEditable, writeEdited } from './editable.js'
+import { withProjectLock } from './lock.js'
 import { changePlan, paths, type Project } from './project.js'
 import { runStage, type Stage, type StageOptions, type StageOutcome } from './stage.js'
 import { readCleaned, textStage } from './text.js'
@@ -98,8 +99,10 @@ export async function changePeople(
 ): Promise<Register> {
   const { register } = await findPeople(project, options)
   const changed = applyChange(register, change)
-  await writeEdited(join(project.folder, paths.people), formatPeople(changed))
-  if (change.kind === 'rename') await renameInPlan(project, register, change)
+  await withProjectLock(project.folder, async () => {
+    await writeEdited(join(project.folder, paths.people), formatPeople(changed))
+    if (change.kind === 'rename') await renameInPlan(project, register, change)
+  })
   return changed
 }
 
@@ -133,6 +136,6 @@ function applyChange(register: Register, change: PeopleChange): Register {
 export async function choosePerson(project: Project, name: string, options: TellOptions = {}): Promise<Person> {
   const { register } = await findPeople(project, options)
   const person = resolvePerson(register, name)
-  await changePlan(project, { focus: person.name })
+  await withProjectLock(project.folder, () => changePlan(project, { focus: person.name }))
   return person
 }

@@ -13,6 +13,7 @@ import { addTokens } from '../tokenizer/add.js'
 import { loadTokenizer, saveTokenizer } from '../tokenizer/files.js'
 import { trainBpe } from '../tokenizer/train-bpe.js'
 import { baseModelFolder } from './base-model.js'
+import { withProjectLock } from './lock.js'
 import { changePlan, paths, type Project } from './project.js'
 import { runStage, type Stage, type StageOutcome } from './stage.js'
 
@@ -49,7 +50,8 @@ export async function addProjectTokens(
   options: WorkOptions = {},
 ): Promise<StageOutcome> {
   const add = [...new Set([...project.plan.tokenizer.add, ...tokens])]
-  return runStage('tokenizer', tokenizerStage, await changePlan(project, { tokenizer: { add } }), options)
+  const changed = await withProjectLock(project.folder, () => changePlan(project, { tokenizer: { add } }))
+  return runStage('tokenizer', tokenizerStage, changed, options)
 }
 
 /** Hash of the base model's configuration and weights, so that a run knows which model it began with. */

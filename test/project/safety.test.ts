@@ -1,5 +1,5 @@
 // What a project must survive: two commands at once, wrong names, folders of other people's things.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -10,7 +10,7 @@ import { withProjectLock } from '../../src/project/lock.js'
 import { changePeople, choosePerson, findPeople } from '../../src/project/people.js'
 import { addSource, changePlan, initProject, openProject, type Project } from '../../src/project/project.js'
 import type { StageOutcome } from '../../src/project/stage.js'
-import { trainTokenizer } from '../../src/project/tokenizer.js'
+import { addProjectTokens, trainTokenizer } from '../../src/project/tokenizer.js'
 import { trainProject } from '../../src/project/train.js'
 
 const folder = (): string => mkdtempSync(join(tmpdir(), 'dvoynik-safety-'))
@@ -58,6 +58,40 @@ describe('a project lock', () => {
       writeFileSync(join(place, '.lock'), owner)
       expect(await withProjectLock(place, async () => 'worked')).toBe('worked')
     }
+  })
+
+  it('of a process that has died is taken by one of many that come at once', async () => {
+    const { folder: place } = await newProject()
+    for (const owner of ['4194304999', '']) {
+      writeFileSync(join(place, '.lock'), owner)
+      let working = 0
+      const work = async (): Promise<string> => {
+        expect(++working).toBe(1)
+        await new Promise(resolve => setTimeout(resolve, 5))
+        working--
+        return 'worked'
+      }
+      const all = Array.from({ length: 8 }, () => withProjectLock(place, work).catch((error: AppError) => error.code))
+      const ends = await Promise.all(all)
+      expect(ends).toContain('worked')
+      expect(ends.every(end => end === 'worked' || end === 'project-busy')).toBe(true)
+      expect(readdirSync(place).filter(name => name.startsWith('.lock'))).toEqual([])
+    }
+  })
+
+  it('that is held keeps the plan as it is', async () => {
+    const { project } = await addSource(await newProject(), writeBook())
+    await findPeople(project)
+    const plan = readFileSync(join(project.folder, 'dvoynik.json'), 'utf8')
+    const refused = await withProjectLock(project.folder, () =>
+      Promise.all(
+        [addProjectTokens(project, ['<new>']), choosePerson(project, 'ВЕРА')].map(work =>
+          failure(work, project.folder).then(([code]) => code),
+        ),
+      ),
+    )
+    expect(refused).toEqual(['project-busy', 'project-busy'])
+    expect(readFileSync(join(project.folder, 'dvoynik.json'), 'utf8')).toBe(plan)
   })
 
   it('loses no book when several are added at once', async () => {
