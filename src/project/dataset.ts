@@ -138,17 +138,17 @@ export async function exportProjectDataset(
   if (!(await exists(join(folder, 'examples.jsonl')))) throw noDataset(folder)
   const name = exportFormats.find(known => known === format)
   if (name === undefined) throw unknownFormat(format)
-  if (path !== undefined && (await isFolder(path))) throw targetIsFolder(path)
+  if (path !== undefined) await checkTarget(path)
   const target = path ?? join(folder, 'export', `dataset.${exportEndings[name]}`)
   const report = await exportDataset(folder, name, target, { blacklist: project.plan.dataset.blacklist })
   return { path: target, report }
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    info => info.isDirectory(),
-    () => false,
-  )
+/** A file is replaced whole; a pipe or a device would be gone then. */
+async function checkTarget(path: string): Promise<void> {
+  const info = await stat(path).catch(() => undefined)
+  if (info?.isDirectory()) throw targetIsFolder(path)
+  if (info && !info.isFile()) throw targetIsNoFile(path)
 }
 
 function targetIsFolder(path: string): AppError {
@@ -157,6 +157,18 @@ function targetIsFolder(path: string): AppError {
     kind: 'usage',
     what: { en: 'this is a folder', ru: 'это папка' },
     fix: { en: 'Give the name of a file', ru: 'Укажите имя файла' },
+  })
+}
+
+function targetIsNoFile(path: string): AppError {
+  return new AppError('target-is-no-file', {
+    where: path,
+    kind: 'usage',
+    what: {
+      en: 'this is a pipe or a device, and a dataset is written as a file',
+      ru: 'это канал или устройство, а набор данных записывается файлом',
+    },
+    fix: { en: 'Give the name of a file and pass that on', ru: 'Укажите имя файла и передайте его дальше' },
   })
 }
 

@@ -1,5 +1,6 @@
 // What a project must survive: two commands at once, wrong names, folders of other people's things.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -206,6 +207,24 @@ describe('files of the user', () => {
         "PLACE: это папка. Укажите имя файла.",
       ]
     `)
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('pipes and devices', () => {
+  it('are not replaced by an exported dataset', async () => {
+    const project = await newProject()
+    mkdirSync(join(project.folder, 'dataset'))
+    writeFileSync(join(project.folder, 'dataset', 'examples.jsonl'), '')
+    const pipe = join(project.folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    expect(await failure(exportProjectDataset(project, 'jsonl', pipe), project.folder)).toMatchInlineSnapshot(`
+      [
+        "target-is-no-file",
+        "PLACE/pipe: this is a pipe or a device, and a dataset is written as a file. Give the name of a file and pass that on.",
+        "PLACE/pipe: это канал или устройство, а набор данных записывается файлом. Укажите имя файла и передайте его дальше.",
+      ]
+    `)
+    expect(statSync(pipe).isFIFO()).toBe(true)
   })
 })
 
