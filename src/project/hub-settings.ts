@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { AppError } from '../base/errors.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -15,17 +16,33 @@ export interface HubSettings {
   readonly offline: boolean
 }
 
-/** HF_ENDPOINT, HF_TOKEN or the file where `hf auth login` keeps it, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE. */
+/**
+ * HF_ENDPOINT, HF_TOKEN or the file where `hf auth login` keeps it, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE.
+ * @throws AppError `bad-hub-address` (usage)
+ */
 export async function readHubSettings(env: Environment = process.env): Promise<HubSettings> {
   const file = expand(env.HF_TOKEN_PATH || join(home(env), 'token'), env)
   const kept = isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? '' : await readFile(file, 'utf8').catch(() => '')
   const token = (env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN || kept).replace(/[\r\n]/gu, '').trim()
   return {
-    endpoint: (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/u, ''),
+    endpoint: checkAddress(env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/u, ''),
     cache: hubCacheFolder(env),
     ...(token ? { token } : {}),
     offline: isTrue(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
   }
+}
+
+function checkAddress(address: string): string {
+  if (/^https?:\/\/./u.test(address) && URL.canParse(address)) return address
+  throw new AppError('bad-hub-address', {
+    where: 'HF_ENDPOINT',
+    kind: 'usage',
+    what: { en: `"${address}" is no address of a hub`, ru: `«${address}» не адрес хаба` },
+    fix: {
+      en: 'Give one that begins with https:// (or http://), or unset the variable',
+      ru: 'Укажите адрес, который начинается с https:// (или http://), или уберите переменную',
+    },
+  })
 }
 
 /** Where models fetched before lie. */

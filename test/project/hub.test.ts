@@ -399,6 +399,15 @@ describe('the settings of the hub', () => {
     })
   }) // prettier-ignore
 
+  it.each(['garbage', 'ftp://hub.example', 'https://', 'hub.example/path'])(
+    'the address "%s" is refused by the name of its variable',
+    async address => {
+      const refused = await failure(readHubSettings({ HF_HOME: home, HF_ENDPOINT: address }))
+      expect(refused).toContain(`bad-hub-address | HF_ENDPOINT: "${address}" is no address of a hub. Give one that begins with https://`) // prettier-ignore
+      expect(refused).toContain(`HF_ENDPOINT: «${address}» не адрес хаба. Укажите адрес`)
+    },
+  )
+
   it.each([
     ['gpt2', 'gpt2', 'main'],
     ['Qwen/Qwen3-0.6B', 'Qwen/Qwen3-0.6B', 'main'],
