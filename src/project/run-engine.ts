@@ -49,10 +49,7 @@ interface AskedEngine {
 export async function openRunEngine(folder: string, asked: AskedEngine, options: RunEngineOptions): Promise<RunEngine> {
   const { threads } = asked
   const begun = (await readRecord(folder)) ?? (await recordOfCheckpoint(folder))
-  const goesOn =
-    begun &&
-    (asked.name === 'auto' || (asked.name === begun.name && ['auto', begun.precision].includes(asked.precision)))
-  if (!goesOn) return open(folder, asked, options)
+  if (!begun || !goesOn(begun, asked)) return open(folder, asked, options)
   if (begun.left) return openReference(begun, leftNotice(begun.name, begun.left.why), { ...options, threads })
   try {
     return await open(folder, { ...begun, threads }, options)
@@ -62,6 +59,12 @@ export async function openRunEngine(folder: string, asked: AskedEngine, options:
     await writeRecord(folder, leave(begun, why))
     return openReference(begun, leftNotice(begun.name, why), { ...options, threads })
   }
+}
+
+/** A precision that the plan names is no wish: the reference has one alone, other engines are asked for it. */
+function goesOn(begun: EngineRecord, { name, precision }: AskedEngine): boolean {
+  const isSame = precision === 'auto' || precision === begun.precision
+  return name === 'auto' ? isSame || begun.name === referenceName : name === begun.name && isSame
 }
 
 async function open(

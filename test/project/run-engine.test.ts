@@ -43,6 +43,16 @@ it('a run on auto whose engine has gone goes on with the reference, says so, and
   expect(told[1]).toBe(told[0])
 })
 
+it('a precision that the plan names now is not passed over for the one a run on auto began with', async () => {
+  const label = 'openvino 2026.4 bf16'
+  await writeFile(join(folder, 'engine.json'), JSON.stringify({ name: 'openvino', precision: 'bf16', label }))
+  const checkpoint = join(folder, 'checkpoints', 'step-000010')
+  await mkdir(checkpoint, { recursive: true })
+  await writeFile(join(checkpoint, 'state.json'), JSON.stringify({ step: 10, identity: { runtime: label } }))
+  expect((await open('auto')).identity).not.toBe(label) // so that the checkpoint refuses it by name
+  expect(await record()).toMatchObject({ label })
+})
+
 it('a run whose engine is named in the plan is refused where that does not start', async () => {
   await begunOn('openvino', 'openvino 2026.4')
   await expect(open('openvino')).rejects.toMatchObject({ code: 'runtime-load' })
