@@ -1,7 +1,7 @@
 // Stage `train`: fine-tunes the base model on the dataset in runs/<name>/, continuing what was interrupted.
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError, type Text } from '../base/errors.js'
+import { AppError, type Lang, type Text } from '../base/errors.js'
 import { exists, writeFolderAtomic } from '../base/files.js'
 import { canonicalJson, sha256 } from '../base/hash.js'
 import type { StageReport } from '../base/report.js'
@@ -85,16 +85,23 @@ function checkRunName(run: string): void {
   })
 }
 
-/** Eight digits of a hash show that two differ. */
-function shortenHashes(text: string): string {
-  return text.replace(/"([0-9a-f]{8})[0-9a-f]{56}"/gu, '$1…')
+/** Eight digits of a hash show that two differ; what it was made from is what a user has changed. */
+function explainHashes(text: string, lang: Lang): string {
+  return text
+    .replace(/"([0-9a-f]{8})[0-9a-f]{56}"/gu, '$1…')
+    .replace(/(?<=[(; ])(data|start): /gu, (_, name: keyof typeof madeFrom) => `${name} (${madeFrom[name][lang]}): `)
 }
+
+const madeFrom = {
+  data: { en: 'examples, tokenizer, batch, length or seed', ru: 'примеры, токенизатор, batch, length или seed' },
+  start: { en: 'base model', ru: 'исходная модель' },
+} as const
 
 /** The loop knows nothing of commands; here they are named. */
 function explainOtherSettings(thrown: unknown): never {
   if (!(thrown instanceof AppError) || thrown.code !== 'other-settings') throw thrown
   throw new AppError('other-settings', {
-    what: { en: shortenHashes(thrown.render('en')), ru: shortenHashes(thrown.render('ru')) },
+    what: { en: explainHashes(thrown.render('en'), 'en'), ru: explainHashes(thrown.render('ru'), 'ru') },
     fix: {
       en: 'Or `dvoynik train --fresh` forgets this run and begins anew',
       ru: 'Или `dvoynik train --fresh`: забыть этот прогон и начать заново',

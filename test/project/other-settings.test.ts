@@ -23,6 +23,7 @@ const changes: readonly [change: Partial<Plan['train']>, named: string][] = [
   [{ zLoss: 0.0001 }, 'zLoss: — → 0.0001'],
   [{ baseBits: 8 }, 'base: — → "8 bits, int8"'],
   [{ learningRate: 0.5 }, 'learningRate: 0.002 → 0.5'],
+  [{ length: 16 }, 'batch, length '],
 ]
 
 it.each(changes)('a plan with %o is refused by the run it was begun without', async (change, named) => {
