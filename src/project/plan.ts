@@ -1,7 +1,7 @@
 // The plan of a project, dvoynik.json: what is read, who is who, and the options of every stage.
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { z } from 'zod'
-import { AppError } from '../base/errors.js'
+import { AppError, keyOf, type Text } from '../base/errors.js'
 import { exists, readJson, writeFileAtomic } from '../base/files.js'
 import { parseSettings } from '../base/settings.js'
 import { defaultMethod, methodSettings } from './method-settings.js'
@@ -205,7 +205,23 @@ export async function readPlan(folder: string): Promise<Plan> {
         ru: 'Выполните `dvoynik init ИМЯ` и перейдите в папку',
       },
     })
-  return parseSettings(planSchema, await readJson(path), path)
+  const plan = parseSettings(planSchema, await readJson(path), path)
+  plan.sources.forEach(({ file }, i) => checkSourceName(file, keyOf(path, `sources.${i}.file`)))
+  return plan
+}
+
+/** What is made of a book is named after it, so a name with folders would be read, and written, elsewhere. */
+function checkSourceName(file: string, where: Text): void {
+  if (basename(file) === file && file !== '.' && file !== '..') return
+  const got = JSON.stringify(file)
+  throw new AppError('bad-source-name', {
+    where,
+    what: {
+      en: `expected the name of a file in sources/, without folders; received ${got}`,
+      ru: `ожидается имя файла из sources/, без папок; получено ${got}`,
+    },
+    fix: { en: 'Add the book with `dvoynik add`, which copies it there', ru: 'Добавьте книгу: `dvoynik add` скопирует её туда' },
+  }) // prettier-ignore
 }
 
 /** Writes the plan back, whole, with its defaults visible so that they can be edited. */

@@ -101,6 +101,14 @@ describe('a project', () => {
         "PROJECT/dvoynik.json, ключ dataset.copies: ожидается список в [ ] длиной не меньше 1, каждый элемент: "original", "me" или "ti"; получено []. Исправьте; по умолчанию ["original","me","ti"].",
       ]
     `)
+    expect(await tryPlan({ sources: [{ file: 'book.txt' }, { file: '../../book.txt' }] })).toMatchInlineSnapshot(`
+      [
+        "bad-source-name",
+        "PROJECT/dvoynik.json, key sources.1.file: expected the name of a file in sources/, without folders; received "../../book.txt". Add the book with \`dvoynik add\`, which copies it there.",
+        "PROJECT/dvoynik.json, ключ sources.1.file: ожидается имя файла из sources/, без папок; получено "../../book.txt". Добавьте книгу: \`dvoynik add\` скопирует её туда.",
+      ]
+    `)
+    for (const file of ['..', 'a/b', '/etc/passwd']) expect((await tryPlan({ sources: [{ file }] }))[0]).toBe('bad-source-name') // prettier-ignore
     const empty = folder()
     expect(await failure(readPlan(empty), empty)).toMatchInlineSnapshot(`
       [
