@@ -172,7 +172,25 @@ export function fileNotFound(path: string, cause?: unknown): AppError {
 
 function explainWriteError(path: string, cause: unknown): unknown {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code
+  if (code === 'EFBIG') return fileTooLarge(path, cause)
   return code === 'ENOSPC' || code === 'EDQUOT' ? diskFull(path, { en: code, ru: code }, cause) : cause
+}
+
+/** Writing says no more than the code, and not of which file. */
+function fileTooLarge(path: string, cause: unknown): AppError {
+  return new AppError('file-too-large-to-write', {
+    where: path,
+    kind: 'environment',
+    what: {
+      en: 'the file would be larger than this disk, or a limit of the system, allows (EFBIG)',
+      ru: 'файл вышел бы больше, чем допускает этот диск или предел системы (EFBIG)',
+    },
+    fix: {
+      en: 'Use a disk that is not FAT32, whose files end at 4 GB, or raise the limit (ulimit -f); nothing was damaged',
+      ru: 'Возьмите диск не с FAT32, где файл не больше 4 ГБ, или поднимите предел (ulimit -f); ничего не испорчено',
+    },
+    cause,
+  })
 }
 
 function diskFull(path: string, detail: Text, cause?: unknown): AppError {

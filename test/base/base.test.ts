@@ -154,6 +154,20 @@ describe('files', () => {
     expect(existsSync(path)).toBe(false)
   })
 
+  it('too large for the disk name the file and the way out', async () => {
+    const path = join(folder(), 'run')
+    const refuse = (): Promise<never> => Promise.reject(Object.assign(new Error('too large'), { code: 'EFBIG' }))
+    const { code, en, ru } = await failure(() => writeFolderAtomic(path, refuse))
+    expect([code, en, ru].map(text => text.replace(path, 'PATH'))).toMatchInlineSnapshot(`
+      [
+        "file-too-large-to-write",
+        "PATH: the file would be larger than this disk, or a limit of the system, allows (EFBIG). Use a disk that is not FAT32, whose files end at 4 GB, or raise the limit (ulimit -f); nothing was damaged.",
+        "PATH: файл вышел бы больше, чем допускает этот диск или предел системы (EFBIG). Возьмите диск не с FAT32, где файл не больше 4 ГБ, или поднимите предел (ulimit -f); ничего не испорчено.",
+      ]
+    `)
+    expect(existsSync(path)).toBe(false)
+  })
+
   it('say which JSON is broken', async () => {
     const path = join(folder(), 'plan.json')
     writeFileSync(path, '{"a": ')
