@@ -164,7 +164,8 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const examples = await readExamples(join(project.folder, paths.dataset))
   const { batch, length, seed, checkpointing, labelSmoothing, zLoss, lossRows } = settings
   const shape = { batch, length: Math.min(length, model.config.maxPositions), seed }
-  const { vocabulary } = model.config
+  const { vocabulary, maxPositions } = model.config
+  if (length > maxPositions) options.onNotice?.(shorterRows(length, maxPositions))
   const source = createBatches(inSplit(examples, 'train'), tokenizer, { ...shape, vocabulary })
   const engine = await openRunEngine(folder, settings.engine, {
     onWarning: text => options.onWarning?.(text),
@@ -183,6 +184,13 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const halfGradients = settings.accumulate === 1
   const step = await createStep(model, method, { ...shaped, adapter, runtime, halfGradients, onNeeds })
   return { model, tokenizer, engine, step, source, heldOut }
+}
+
+function shorterRows(length: number, positions: number): Text {
+  return {
+    en: `train.length is ${length}, but the base model has ${positions} positions: rows are ${positions} tokens long.`,
+    ru: `train.length: ${length}, но у исходной модели позиций ${positions}: в строке будет токенов ${positions}.`,
+  }
 }
 
 /** Whether a block's gradients may go before the next one's come: nothing needs the norm of all, and none are summed. */

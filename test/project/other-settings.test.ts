@@ -34,3 +34,14 @@ it.each(changes)('a plan with %o is refused by the run it was begun without', as
   expect(error.code).toBe('other-settings')
   for (const lang of ['en', 'ru'] as const) expect(error.render(lang)).toContain(named)
 })
+
+it('rows longer than the base model has positions are told to be shorter', async () => {
+  const train = { ...project.plan.train, length: 4096 }
+  const told: string[] = []
+  await trainProject(
+    { ...project, plan: { ...project.plan, train } },
+    { run: 'long', onNotice: ({ en, ru }) => told.push(en, ru) },
+  )
+  expect(told).toContain('train.length is 4096, but the base model has 64 positions: rows are 64 tokens long.')
+  expect(told).toContain('train.length: 4096, но у исходной модели позиций 64: в строке будет токенов 64.')
+})
