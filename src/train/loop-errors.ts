@@ -80,7 +80,7 @@ export function lossNotFinite(at: {
       en: `the loss is ${lossNats}, the gradient norm ${norm}; examples in this step: ${shown}${more > 0 ? ` and ${more} more` : ''}`,
       ru: `ошибка ${lossNats}, норма градиента ${norm}; примеры этого шага: ${shown}${more > 0 ? ` и ещё ${more}` : ''}`,
     },
-    fix: step === 1 ? takeOtherBase : lowerRate(folder),
+    fix: step === 1 && !Number.isFinite(at.lossNats) ? takeOtherBase : lowerRate(folder),
   })
 }
 
