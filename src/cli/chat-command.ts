@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises'
 import { join } from 'node:path'
 import { AppError, asError, type Lang } from '../base/errors.js'
-import { writeFileAtomic } from '../base/files.js'
+import { exists, writeFileAtomic } from '../base/files.js'
 import type { OpenConversation } from '../project/chat.js'
 import type { Call, CommandSpec } from './command.js'
 import { wholeNumber } from './model-commands.js'
@@ -95,7 +95,11 @@ async function talkOnTerminal(call: Call, open: OpenConversation): Promise<void>
     if (line === undefined || line.trim() === '/exit') break
     if (!line.trim()) continue
     talking = new AbortController()
-    await handleLine({ ...call, signal: talking.signal }, open, line.trim())
+    // what was said so far must not be lost to a message that is too long
+    await handleLine({ ...call, signal: talking.signal }, open, line.trim()).catch((thrown: unknown) => {
+      call.output.write('\n')
+      sayMistake(call, thrown)
+    })
     talking = undefined
   }
   terminal.close()
@@ -143,8 +147,9 @@ const slashCommands: Readonly<Record<string, SlashCommand | undefined>> = {
     conversation.seed = wholeNumber('/seed', value, 1)
     output.say({ en: `Seed ${conversation.seed}.`, ru: `Зерно ${conversation.seed}.` })
   },
-  '/save': async ({ output, folder }, { conversation }, [file]) => {
-    const path = file ?? join(folder, `chat-${new Date().toISOString().replace(/[:.]/gu, '-')}.json`)
+  '/save': async ({ output, folder }, { conversation }, words) => {
+    const path = words.join(' ') || join(folder, `chat-${new Date().toISOString().replace(/[:.]/gu, '-')}.json`)
+    if (await exists(path)) throw targetExists(path)
     await writeFileAtomic(path, JSON.stringify(conversation.save(), null, 2) + '\n')
     output.say({ en: `Saved: ${path}`, ru: `Записано: ${path}` })
   },
@@ -155,6 +160,18 @@ function sayUnknown({ output }: Call, word: string): void {
   output.warn({
     en: `${word} is not known; there are /reset, /save, /seed and /exit`,
     ru: `${word}: нет такой команды; есть /reset, /save, /seed и /exit`,
+  })
+}
+
+function targetExists(path: string): AppError {
+  return new AppError('target-exists', {
+    where: path,
+    kind: 'usage',
+    what: {
+      en: 'something lies here already, and it will not be overwritten',
+      ru: 'здесь уже что-то лежит, и оно не будет перезаписано',
+    },
+    fix: { en: 'Give /save another name', ru: 'Укажите в /save другое имя' },
   })
 }
 

@@ -33,6 +33,19 @@ function dvoynik(...words: readonly string[]): Promise<Ended> {
   })
 }
 
+/** Runs the program with lines on its standard input. */
+function tell(words: readonly string[], lines: readonly string[]): Promise<Ended> {
+  return new Promise(resolve => {
+    const running = execFile(
+      process.execPath,
+      [program, ...words],
+      { cwd: home, env: { ...process.env, LANG: 'C' } },
+      (error, out, err) => resolve({ code: error ? ((error.code as unknown as number) ?? 1) : 0, out, err }),
+    )
+    running.stdin?.end(lines.join('\n') + '\n')
+  })
+}
+
 const inProject = (folder: string, ...words: readonly string[]): Promise<Ended> =>
   dvoynik(...words, '--project', folder)
 
@@ -110,6 +123,38 @@ describe('a novel becomes a character', () => {
     const say = () => inProject(hero, 'chat', 'Что это?', '--seed', '5', '--json')
     expect((await say()).out).toBe((await say()).out)
   })
+
+  it('and a talk is saved under a name that is free, and under no other', async () => {
+    const plan = join(hero, 'dvoynik.json')
+    const before = readFileSync(plan, 'utf8')
+    const talk = await tell(['chat', '--project', hero], ['Кто вы?', `/save ${plan}`, '/save my talk.json'])
+    expect(talk.err).toContain(`${plan}: something lies here already, and it will not be overwritten.`)
+    expect(readFileSync(plan, 'utf8')).toBe(before)
+    const saved = JSON.parse(readFileSync(join(home, 'my talk.json'), 'utf8')) as { turns: unknown[] }
+    expect([talk.code, saved.turns]).toEqual([0, [expect.objectContaining({ who: 'you', text: 'Кто вы?' }), expect.objectContaining({ who: 'own' })]]) // prettier-ignore
+  })
+
+  it.skipIf(process.platform !== 'linux' || !existsSync('/usr/bin/script'))(
+    'and a message that is too long does not end a talk at a terminal',
+    async () => {
+      const command = `"${process.execPath}" "${program}" chat --project "${hero}"`
+      const running = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], { cwd: home, env: { ...process.env, LANG: 'C' } }) // prettier-ignore
+      // lines that come before they are asked for are lost, so each waits for what is told before it
+      const lines: [after: string, line: string][] = [
+        ['Ctrl-D leaves', 'Как вас зовут? '.repeat(60)],
+        ['fit beside a reply', '/save short.json'],
+        ['Saved: short.json', '/exit'],
+      ]
+      let told = ''
+      running.stdout.on('data', (piece: Buffer) => {
+        told += piece.toString()
+        if (lines.length > 0 && told.includes(lines[0][0])) running.stdin.write(lines.shift()![1] + '\r')
+      })
+      const code = await new Promise(resolve => running.on('exit', resolve))
+      expect(told).toMatch(/the message makes \d+ tokens and \d+ fit beside a reply/u)
+      expect([code, lines, existsSync(join(home, 'short.json'))]).toEqual([0, [], true])
+    },
+  )
 
   it('and a second run does nothing and says so', async () => {
     const again = await inProject(hero, 'run')
