@@ -1,6 +1,7 @@
 // What a project must survive: two commands at once, wrong names, folders of other people's things.
-import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -216,7 +217,8 @@ describe.skipIf(process.platform === 'win32')('pipes and devices', () => {
     mkdirSync(join(project.folder, 'dataset'))
     writeFileSync(join(project.folder, 'dataset', 'examples.jsonl'), '')
     const pipe = join(project.folder, 'pipe')
-    execFileSync('mkfifo', [pipe])
+    const server = createServer().listen(pipe)
+    await once(server, 'listening')
     expect(await failure(exportProjectDataset(project, 'jsonl', pipe), project.folder)).toMatchInlineSnapshot(`
       [
         "target-is-no-file",
@@ -224,7 +226,8 @@ describe.skipIf(process.platform === 'win32')('pipes and devices', () => {
         "PLACE/pipe: это канал или устройство, а набор данных записывается файлом. Укажите имя файла и передайте его дальше.",
       ]
     `)
-    expect(statSync(pipe).isFIFO()).toBe(true)
+    expect(statSync(pipe).isSocket()).toBe(true)
+    server.close()
   })
 })
 
