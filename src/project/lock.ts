@@ -1,5 +1,5 @@
 // One command at a time changes a project: a lock file that names the process at work.
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isAlive } from '../base/alive.js'
 import { AppError } from '../base/errors.js'
@@ -23,7 +23,7 @@ export async function withProjectLock<T>(folder: string, work: () => Promise<T>)
   }
 }
 
-/** Several may come to the lock of a dead process at once: whoever takes that very lock away tries first. */
+/** Several may come to the lock of a dead process at once; one of them takes it away, then each tries again. */
 async function takeLock(path: string): Promise<void> {
   while (!(await createLock(path))) {
     const words = await readLock(path)
@@ -44,24 +44,31 @@ async function readLock(path: string): Promise<string> {
   return ''
 }
 
-/** Removes the lock that was read, and no other that came since: that one is put back. */
+/** Removes the lock that was read, and no other that came since; one at a time does so, or two could hold it. */
 async function removeLock(path: string, words: string): Promise<void> {
-  const aside = `${path}.${process.pid}`
-  try {
-    await rename(path, aside)
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw cause
+  const turn = `${path}.turn`
+  if (!(await createFile(turn, String(process.pid)))) {
+    const { mtimeMs } = await stat(turn).catch(() => ({ mtimeMs: Infinity }))
+    if (Date.now() - mtimeMs > 10_000) await rm(turn, { force: true }) // whoever took it has died
+    return pause()
   }
-  const taken = await readFile(aside, 'utf8')
-  await (taken === words ? rm(aside, { force: true }) : rename(aside, path))
+  try {
+    const now = await readFile(path, 'utf8').catch(() => undefined)
+    if (now === words) await rm(path, { force: true })
+  } finally {
+    await rm(turn, { force: true })
+  }
 }
 
-async function createLock(path: string): Promise<boolean> {
+function createLock(path: string): Promise<boolean> {
+  // a process that trains ends with the one that started it, soon after
+  return createFile(path, process.send ? `${process.pid} ${process.ppid}` : String(process.pid))
+}
+
+/** False where it is there already. */
+async function createFile(path: string, text: string): Promise<boolean> {
   try {
-    // a process that trains ends with the one that started it, soon after
-    const words = process.send ? `${process.pid} ${process.ppid}` : String(process.pid)
-    await writeFile(path, words, { flag: 'wx' })
+    await writeFile(path, text, { flag: 'wx' })
     return true
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
