@@ -8,6 +8,8 @@ import type { Adapter } from '../model/adapter.js'
 import { frozenForm } from '../model/frozen-tensor.js'
 import { predictCheck, predictMemory, type MemoryEngine, type MemoryNeed, type StepNeeds } from '../model/memory.js'
 import { trainableNames, type Method } from '../model/method.js'
+import type { ModelConfig } from '../model/model-config.js'
+import type { StepShape } from '../model/step-graph.js'
 import type { Model } from '../model/weights.js'
 import { trimHeap } from '../runtime/heap.js'
 import type { Runtime } from '../runtime/runtime.js'
@@ -140,6 +142,27 @@ export function memoryNotice(need: MemoryNeed, available: number): Text {
 }
 
 /**
+ * Refuses at once what cannot fit whatever the step does: what passes between the blocks alone, in 16 bits. Building the
+ * graph of such a step, from which the need is predicted, would take minutes.
+ * @throws AppError as `checkMemory`
+ */
+export function checkLeast(
+  { layers, width }: ModelConfig,
+  { batch, length }: StepShape,
+  settings: TrainSettings,
+  available = availableBytes(),
+): void {
+  const activations = 2 * batch * length * width * (layers + 1)
+  if (activations <= available) return
+  const [least, room] = [activations, available].map(gigabytes)
+  const what = {
+    en: `rows of ${batch} × ${length} tokens need more than ${least} GB of memory between the blocks alone, ${room} GB can be had`,
+    ru: `строкам ${batch} × ${length} токенов уже между блоками нужно больше ${least} ГБ памяти, доступно ${room} ГБ`,
+  }
+  throw notEnoughMemory(what, waysOut({ weights: 0, optimizerState: 0 }, settings))
+}
+
+/**
  * @param available bytes that the process can still get
  * @param resident bytes of the need that the process holds already
  * @throws AppError `not-enough-memory` (environment) naming the parts and what would lower them
@@ -148,14 +171,18 @@ export function checkMemory(need: MemoryNeed, available: number, resident: numbe
   if (need.total - resident <= available) return
   const parts = partsOf(need)
   const [total, room] = [need.total, available + resident].map(gigabytes)
-  const ways = waysOut(need, settings)
-  throw new AppError('not-enough-memory', {
+  const what = {
+    en: `training needs about ${total} GB of memory (${parts.en}), ${room} GB can be had`,
+    ru: `обучению нужно около ${total} ГБ памяти (${parts.ru}), доступно ${room} ГБ`,
+  }
+  throw notEnoughMemory(what, waysOut(need, settings))
+}
+
+function notEnoughMemory(what: Text, ways: readonly Text[]): AppError {
+  return new AppError('not-enough-memory', {
     kind: 'environment',
     where: 'train',
-    what: {
-      en: `training needs about ${total} GB of memory (${parts.en}), ${room} GB can be had`,
-      ru: `обучению нужно около ${total} ГБ памяти (${parts.ru}), доступно ${room} ГБ`,
-    },
+    what,
     fix: {
       en: `Close other programs, or change the plan: ${ways.map(({ en }) => en).join('; ')}`,
       ru: `Закройте другие программы или измените план: ${ways.map(({ ru }) => ru).join('; ')}`,
@@ -165,7 +192,7 @@ export function checkMemory(need: MemoryNeed, available: number, resident: numbe
 
 /** What this plan does not do yet, the cheapest first. */
 function waysOut(
-  need: MemoryNeed,
+  need: Pick<MemoryNeed, 'weights' | 'optimizerState'>,
   { checkpointing, clip, accumulate, method, optimizer, batch, length }: TrainSettings,
 ): readonly Text[] {
   const ways: (Text | false)[] = [

@@ -21,7 +21,7 @@ import type { RunIdentity } from '../train/checkpoint.js'
 import { createOptimizer } from '../train/optimizer.js'
 import { buildDataset } from './dataset.js'
 import { checkBaseBits, trainingMethod } from './method-settings.js'
-import { memoryCheck } from './memory-check.js'
+import { checkLeast, memoryCheck } from './memory-check.js'
 import { withProjectLock } from './lock.js'
 import type { TellOptions } from './people.js'
 import type { Plan } from './plan.js'
@@ -166,6 +166,7 @@ async function openWorkshop(project: Project, folder: string, options: TrainProj
   const shape = { batch, length: Math.min(length, model.config.maxPositions), seed }
   const { vocabulary, maxPositions } = model.config
   if (length > maxPositions) options.onNotice?.(shorterRows(length, maxPositions))
+  checkLeast(model.config, shape, settings)
   const source = createBatches(inSplit(examples, 'train'), tokenizer, { ...shape, vocabulary })
   const engine = await openRunEngine(folder, settings.engine, {
     onWarning: text => options.onWarning?.(text),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryNeed } from '../../src/model/memory.js'
-import { availableBytes, checkMemory, memoryNotice } from '../../src/project/memory-check.js'
+import type { ModelConfig } from '../../src/model/model-config.js'
+import { availableBytes, checkLeast, checkMemory, memoryNotice } from '../../src/project/memory-check.js'
 import { createPlan } from '../../src/project/plan.js'
 
 const need: MemoryNeed = {
@@ -47,5 +48,15 @@ test('a run that fits is told, one that does not is refused with the ways out of
   const full = { ...train, method: { kind: 'full' as const, freeze: [] }, checkpointing: true, batch: 1 }
   expect(() => checkMemory(need, 1e9, 5e8, full)).toThrowErrorMatchingInlineSnapshot(
     `[AppError: train: training needs about 2.35 GB of memory (weights 0.50, gradients 0.50, optimizer 1.00, activations 0.30, program 0.05), 1.50 GB can be had. Close other programs, or change the plan: "clip": null, for fewer gradients at a time; method lora; optimizer adamw-8bit; a length below 256; a smaller base model.]`,
+  )
+})
+
+test('rows that cannot fit whatever is done are refused before anything is built', () => {
+  const { train } = createPlan('a')
+  const config = { layers: 6, width: 256 } as ModelConfig
+  const ask = (batch: number) => (): void => checkLeast(config, { batch, length: 256 }, { ...train, batch }, 16e9)
+  expect(ask(4000)).not.toThrow()
+  expect(ask(100000)).toThrowErrorMatchingInlineSnapshot(
+    `[AppError: train: rows of 100000 × 256 tokens need more than 91.8 GB of memory between the blocks alone, 16.0 GB can be had. Close other programs, or change the plan: "checkpointing": true; a batch below 100000 with more "accumulate"; a length below 256; a smaller base model.]`,
   )
 })
