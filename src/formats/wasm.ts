@@ -100,9 +100,16 @@ export function place(offset: number): number[] {
   return [4, ...leb128(offset)]
 }
 
-/** Four numbers in bfloat16 from the address on the stack, made float32: their bits are its upper half. */
-export function loadBfloat16(offset: number): number[] {
-  return [...vector(simd.loadHalves), 3, ...leb128(offset), instruction.constant, 16, ...vector(simd.shiftLeft)]
+/**
+ * Four numbers of an array in bfloat16, made float32: their bits are its upper half.
+ * @param begin local with the address of the array
+ * @param at local with the place of the first number in an array of float32, in bytes
+ * @param offset bytes beyond it
+ */
+export function loadBfloat16(begin: number, at: number, offset = 0): number[] {
+  const { get, constant, shiftRight, add } = instruction
+  const address = [get, ...leb128(begin), get, ...leb128(at), constant, 1, shiftRight, add]
+  return [...address, ...vector(simd.loadHalves), 3, ...leb128(offset), constant, 16, ...vector(simd.shiftLeft)]
 }
 
 /** The end of a loop: the local `at` grows by `step`, and while it is below the first parameter the loop goes on. */

@@ -61,8 +61,8 @@ export function writeLoop({ outputs }: Graph, halves: ReadonlySet<string> = new 
     if (node.op === 'Constant') return splat(Number((node.attributes.value as HostTensor).data[0]))
     if (node.op !== 'Input') return ruleOf(node)(...node.inputs.map(x => read(local.get(x)!)))
     if (isScalar(node)) return [...read(begins + scalars.indexOf(node)), ...vector(simd.splat)]
-    if (!halves.has(nameOf(node))) return [...placeOf(arrays.indexOf(node)), ...vector(simd.load), ...place(0)]
-    return [...read(1 + arrays.indexOf(node)), ...halfOf(read(at)), instruction.add, ...loadBfloat16(0)]
+    if (halves.has(nameOf(node))) return loadBfloat16(1 + arrays.indexOf(node), at)
+    return [...placeOf(arrays.indexOf(node)), ...vector(simd.load), ...place(0)]
   }
   const set = (node: Node): number[] => [...codeOf(node), instruction.set, ...leb128(local.get(node)!)]
   const store = (node: Node, i: number): number[] =>
@@ -83,11 +83,6 @@ export function writeLoop({ outputs }: Graph, halves: ReadonlySet<string> = new 
     outputs: Object.keys(outputs),
     scalars: scalars.map(nameOf),
   }
-}
-
-/** Where a number stands in an array of two bytes each, of where it does in one of four. */
-function halfOf(at: readonly number[]): number[] {
-  return [...at, instruction.constant, 1, instruction.shiftRight]
 }
 
 function isScalar({ shape }: Node): boolean {

@@ -61,12 +61,12 @@ function loop(width: number): WasmModule {
 
 /** run(bytes of float32, begin): the squares of eight numbers a round go to four pairs of sums, which are added one after another. */
 function writeLoop(width: number): Uint8Array {
-  const { get, set, add, addDouble, constant, shiftRight, loop, end } = instruction
+  const { get, set, add, addDouble, loop, end } = instruction
   const [begin, at, numbers, firstSum] = [1, 2, 3, 4]
   const code: number[] = [...loop]
   for (let half = 0; half < 2; half++) {
     if (width === 4) code.push(get, begin, get, at, add, ...vector(simd.load), ...place(16 * half), set, numbers)
-    else code.push(get, begin, get, at, constant, 1, shiftRight, add, ...loadBfloat16(8 * half), set, numbers)
+    else code.push(...loadBfloat16(begin, at, 8 * half), set, numbers)
     for (let pair = 0; pair < 2; pair++) {
       const sum = firstSum + 2 * half + pair
       const two = [get, numbers, ...(pair === 1 ? upperHalf(numbers) : []), ...vector(simd.widen)]
